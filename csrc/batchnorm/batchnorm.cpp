@@ -1,0 +1,188 @@
+// Host side of batchnorm: checks, the cut into parts, the merge of their sums, choice of the instruction set.
+#include "batchnorm/batchnorm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "common/errors.h"
+#include "common/parallel.h"
+
+namespace fastconv {
+namespace {
+
+constexpr int64_t kPartElements = 32 * 1024;   // of the sums: 128 KiB of x
+constexpr int64_t kPartRows = 64;              // at least: bounds the workspace to a sixteenth of x
+constexpr int64_t kMaxParts = 64;
+constexpr int64_t kApplyElements = 32 * 1024;
+constexpr int64_t kRowMultiple = 64;           // of parts and chunks: whole cache lines and whole lines of the kernels
+constexpr int64_t kMergeChannels = 256;
+constexpr size_t kAlignment = 64;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+void check_shape(int64_t rows, int64_t channels, const char* where) {
+  require(rows > 0, where, "at least one row", rows);
+  require(channels > 0, where, "at least one channel", channels);
+  int64_t count = 0;
+  if (__builtin_mul_overflow(rows, channels, &count) || count > std::numeric_limits<int64_t>::max() / 64)
+    fail(where, "a size that fits in memory", std::to_string(rows) + " rows of " + std::to_string(channels));
+}
+
+int64_t rows_per_part(int64_t rows, int64_t channels) {
+  const int64_t parts = std::clamp<int64_t>(std::min(rows * channels / kPartElements, rows / kPartRows), 1, kMaxParts);
+  return parts == 1 ? rows : round_up(ceil_div(rows, parts), kRowMultiple);
+}
+
+int64_t part_count(int64_t rows, int64_t channels) { return ceil_div(rows, rows_per_part(rows, channels)); }
+
+// Two sums of a part, one double per channel each; slots begin on cache lines.
+int64_t slot_doubles(int64_t channels) { return 2 * round_up(channels, 8); }
+
+size_t sums_bytes(int64_t rows, int64_t channels) {
+  return sizeof(double) * part_count(rows, channels) * slot_doubles(channels);
+}
+
+double* aligned_workspace(float* workspace, size_t bytes, size_t wanted, const char* where) {
+  if (!workspace || bytes < wanted)
+    fail(where, std::to_string(wanted) + " bytes of workspace", std::to_string(workspace ? bytes : 0));
+  const uintptr_t address = reinterpret_cast<uintptr_t>(workspace);
+  return reinterpret_cast<double*>((address + kAlignment - 1) / kAlignment * kAlignment);
+}
+
+// Calls kernel(range, first sums, second sums) for every part of the rows and every group of channels.
+template <typename Kernel>
+void for_each_part(int64_t rows, int64_t channels, double* sums, Kernel&& kernel) {
+  const int64_t part_rows = rows_per_part(rows, channels);
+  const int64_t groups = ceil_div(channels, kBatchNormColumns);
+  parallel_for(part_count(rows, channels) * groups, num_threads(), [&](int64_t item, int) {
+    const int64_t part = item / groups, channel = item % groups * kBatchNormColumns;
+    const BatchNormRange range = {part * part_rows, std::min((part + 1) * part_rows, rows), channel,
+                                  std::min(channel + kBatchNormColumns, channels)};
+    double* slot = sums + part * slot_doubles(channels);
+    kernel(range, slot, slot + slot_doubles(channels) / 2);
+  });
+}
+
+// Calls kernel(row begin, row end). Backwards: what the sums read last is still in the cache.
+template <typename Kernel>
+void for_each_chunk(int64_t rows, int64_t channels, Kernel&& kernel) {
+  int64_t chunk = std::max<int64_t>(kApplyElements / channels, 1);
+  if (chunk > kRowMultiple) chunk = round_up(chunk, kRowMultiple);
+  const int64_t chunks = ceil_div(rows, chunk);
+  parallel_for(chunks, num_threads(), [&](int64_t item, int) {
+    const int64_t begin = (chunks - 1 - item) * chunk;
+    kernel(begin, std::min(begin + chunk, rows));
+  });
+}
+
+// Calls body(channel begin, channel end): per-channel work between two sweeps, in parallel where it is not small.
+template <typename Body>
+void for_each_channels(int64_t channels, Body&& body) {
+  parallel_for(ceil_div(channels, kMergeChannels), num_threads(), [&](int64_t item, int) {
+    body(item * kMergeChannels, std::min((item + 1) * kMergeChannels, channels));
+  });
+}
+
+}  // namespace
+
+size_t batchnorm_forward_workspace_bytes(int64_t rows, int64_t channels) {
+  check_shape(rows, channels, "batchnorm_forward");
+  return sums_bytes(rows, channels) + kAlignment;
+}
+
+void batchnorm_forward(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta, float* y,
+                       float* mean, float* rstd, float* moving_mean, float* moving_variance, double momentum,
+                       double epsilon, float slope, float* workspace, size_t workspace_bytes) {
+  double* sums = aligned_workspace(workspace, workspace_bytes, batchnorm_forward_workspace_bytes(rows, channels),
+                                   "batchnorm_forward");
+  const auto sums_kernel = FASTCONV_PICK(batchnorm_forward_sums_range);
+  for_each_part(rows, channels, sums, [&](const BatchNormRange& range, double* part_mean, double* part_m2) {
+    sums_kernel(x, channels, range, part_mean, part_m2);
+  });
+
+  const int64_t part_rows = rows_per_part(rows, channels), slot = slot_doubles(channels);
+  for_each_channels(channels, [&](int64_t begin, int64_t end) {
+    double *total_mean = sums, *total_m2 = sums + slot / 2;  // of the first part; the others are merged into it
+    for (int64_t row = part_rows; row < rows; row += part_rows) {
+      const double* part = sums + row / part_rows * slot;
+      const double count = double(std::min(part_rows, rows - row));
+      const double weight = count / (double(row) + count), cross = double(row) * weight;
+      for (int64_t c = begin; c < end; ++c) {
+        const double delta = part[c] - total_mean[c];
+        total_mean[c] += delta * weight;
+        total_m2[c] += part[slot / 2 + c] + delta * delta * cross;
+      }
+    }
+    for (int64_t c = begin; c < end; ++c) {
+      const double variance = total_m2[c] / double(rows);
+      mean[c] = float(total_mean[c]);
+      rstd[c] = float(1.0 / std::sqrt(variance + epsilon));
+      moving_mean[c] = float(moving_mean[c] * momentum + total_mean[c] * (1.0 - momentum));
+      moving_variance[c] = float(moving_variance[c] * momentum + variance * (1.0 - momentum));
+    }
+  });
+
+  const BatchNormTransform transform = {mean, rstd, nullptr, gamma, beta, epsilon, slope};
+  const auto apply_kernel = FASTCONV_PICK(batchnorm_forward_apply_range);
+  for_each_chunk(rows, channels, [&](int64_t begin, int64_t end) {
+    apply_kernel(x, channels, transform, y, begin, end);
+  });
+}
+
+void batchnorm_inference(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta,
+                         const float* moving_mean, const float* moving_variance, float* y, double epsilon,
+                         float slope) {
+  check_shape(rows, channels, "batchnorm_inference");
+  const BatchNormTransform transform = {moving_mean, nullptr, moving_variance, gamma, beta, epsilon, slope};
+  const auto apply_kernel = FASTCONV_PICK(batchnorm_forward_apply_range);
+  for_each_chunk(rows, channels, [&](int64_t begin, int64_t end) {
+    apply_kernel(x, channels, transform, y, begin, end);
+  });
+}
+
+size_t batchnorm_backward_workspace_bytes(int64_t rows, int64_t channels) {
+  check_shape(rows, channels, "batchnorm_backward");
+  return sums_bytes(rows, channels) + 2 * sizeof(float) * size_t(channels) + kAlignment;
+}
+
+void batchnorm_backward(int64_t rows, int64_t channels, const float* dy, const float* x, const float* gamma,
+                        const float* beta, const float* mean, const float* rstd, float* dx, float* dgamma, float* dbeta,
+                        float slope, float* workspace, size_t workspace_bytes) {
+  double* sums = aligned_workspace(workspace, workspace_bytes, batchnorm_backward_workspace_bytes(rows, channels),
+                                   "batchnorm_backward");
+  const BatchNormTransform transform = {mean, rstd, nullptr, gamma, beta, 0.0, slope};
+  const auto sums_kernel = FASTCONV_PICK(batchnorm_backward_sums_range);
+  for_each_part(rows, channels, sums, [&](const BatchNormRange& range, double* part_dbeta, double* part_moment) {
+    sums_kernel(dy, x, channels, transform, range, part_dbeta, part_moment);
+  });
+
+  const int64_t parts = part_count(rows, channels), slot = slot_doubles(channels);
+  float* slope_x = reinterpret_cast<float*>(sums + parts * slot);
+  float* offset = slope_x + channels;
+  for_each_channels(channels, [&](int64_t begin, int64_t end) {
+    double *total_dbeta = sums, *total_moment = sums + slot / 2;
+    for (int64_t part = 1; part < parts; ++part) {
+      for (int64_t c = begin; c < end; ++c) {
+        total_dbeta[c] += sums[part * slot + c];
+        total_moment[c] += sums[part * slot + slot / 2 + c];
+      }
+    }
+    for (int64_t c = begin; c < end; ++c) {
+      const double scale = double(rstd[c]) * (gamma ? gamma[c] : 1.0f), total_dgamma = total_moment[c] * rstd[c];
+      if (dbeta) dbeta[c] = float(total_dbeta[c]);
+      if (dgamma) dgamma[c] = float(total_dgamma);
+      slope_x[c] = float(-scale * rstd[c] * total_dgamma / double(rows));
+      offset[c] = float(-scale * total_dbeta[c] / double(rows));
+    }
+  });
+
+  if (!dx) return;
+  const auto apply_kernel = FASTCONV_PICK(batchnorm_backward_apply_range);
+  for_each_chunk(rows, channels, [&](int64_t begin, int64_t end) {
+    apply_kernel(dy, x, channels, transform, slope_x, offset, dx, begin, end);
+  });
+}
+
+}  // namespace fastconv

@@ -1,0 +1,377 @@
+// Batch normalization's sweeps over ranges of rows. Built once per instruction set. Bound by memory.
+//
+// Rows are swept in lines: several rows side by side where there are few channels, so that a line is whole vectors for
+// any channel count (3 channels: 32 rows make 6 vectors of 16), else one row or kBatchNormColumns channels of it. What a
+// kernel knows per channel it keeps per column of the line, in tables.
+#include "batchnorm/batchnorm.h"
+
+#include "common/simd.h"
+
+namespace fastconv::FASTCONV_ISA {
+namespace {
+
+constexpr int64_t kBlockFloats = 4096;  // of x: 16 KiB, half of a level-1 cache, for the second look at it
+constexpr int64_t kMinBlockLines = 16;
+// Vectors of columns swept together: with 5 tables in registers (backward), 4 vectors need 32 of them.
+constexpr int kGroup = 4, kBackwardGroup = FASTCONV_TARGET == 3 || FASTCONV_TARGET == 1 ? 4 : 2;
+
+struct alignas(64) Table {
+  float at[kBatchNormColumns];
+};
+
+// How rows become lines: `fold` rows of `channels` channels, a power of two; `pitch` floats from line to line.
+struct Lines {
+  int64_t first_channel, channels, fold, width, pitch, rows_per_block;
+
+  Lines(int64_t all_channels, int64_t channel_begin, int64_t channel_end) noexcept
+      : first_channel(channel_begin), channels(channel_end - channel_begin), fold(1) {
+    if (channels == all_channels) {
+      int64_t rows = 1;
+      while (rows * channels % kLanes != 0 || rows * channels < kGroup * kLanes) rows *= 2;
+      if (rows * channels <= kBatchNormColumns) fold = rows;
+    }
+    width = fold * channels;
+    pitch = fold == 1 ? all_channels : width;
+    const int64_t lines = kBlockFloats / width;
+    rows_per_block = fold * (lines > kMinBlockLines ? lines : kMinBlockLines);
+  }
+
+  // Calls body(offset, lines, width) for rows [begin, end): the whole lines, then the rows that fill none.
+  template <typename Body>
+  void cover(int64_t begin, int64_t end, Body&& body) const noexcept {
+    const int64_t row_pitch = pitch / fold, lines = (end - begin) / fold, rest = (end - begin) % fold;
+    const int64_t offset = begin * row_pitch + first_channel;
+    if (lines > 0) body(offset, lines, width);
+    if (rest > 0) body(offset + lines * pitch, int64_t(1), rest * channels);
+  }
+
+  // Calls body(begin, end) for the blocks of rows [row_begin, row_end).
+  template <typename Body>
+  void blocks(int64_t row_begin, int64_t row_end, Body&& body) const noexcept {
+    for (int64_t row = row_begin; row < row_end; row += rows_per_block)
+      body(row, row + rows_per_block < row_end ? row + rows_per_block : row_end);
+  }
+
+  // A table with one row of channels becomes one with a line of them.
+  void spread(Table& table) const noexcept {
+    float* t = table.at;
+    for (int64_t filled = channels; filled < width; filled *= 2)
+#pragma GCC ivdep
+      for (int64_t i = 0; i < filled; ++i) t[filled + i] = t[i];
+  }
+
+  // The sums of a line's columns become those of its channels, in the first row of the table.
+  void gather(Table& table) const noexcept {
+    float* t = table.at;
+    for (int64_t half = width / 2; half >= channels; half /= 2)
+#pragma GCC ivdep
+      for (int64_t i = 0; i < half; ++i) t[i] += t[half + i];
+  }
+};
+
+void clear(Table& table, int64_t width) noexcept {
+  for (int64_t i = 0; i < width; ++i) table.at[i] = 0.0f;
+}
+
+template <int kVectors, bool kPartial>
+struct Group {
+  static constexpr int vectors = kVectors;
+  static constexpr bool partial = kPartial;
+};
+
+// Calls body(group, column, lanes) for groups of vectors that cover `width` columns; a partial vector has `lanes` lanes.
+template <int kVectors, typename Body>
+inline void for_each_group(int64_t width, Body&& body) noexcept {
+  int64_t column = 0;
+  for (; column + kVectors * kLanes <= width; column += kVectors * kLanes)
+    body(Group<kVectors, false>(), column, kLanes);
+  if constexpr (kVectors > 2) {
+    if (column + 2 * kLanes <= width) {
+      body(Group<2, false>(), column, kLanes);
+      column += 2 * kLanes;
+    }
+  }
+  for (; column + kLanes <= width; column += kLanes) body(Group<1, false>(), column, kLanes);
+  if (column < width) body(Group<1, true>(), column, int(width - column));
+}
+
+template <typename G>
+inline f32v get(G, const float* p, int lanes) noexcept {
+  return G::partial ? load_partial(p, lanes) : load(p);
+}
+
+template <typename G>
+inline void put(G, float* p, f32v v, int lanes) noexcept {
+  if (G::partial)
+    store_partial(p, v, lanes);
+  else
+    store(p, v);
+}
+
+template <typename G>
+inline void get_all(G group, f32v (&to)[G::vectors], const float* p, int lanes) noexcept {
+  for (int v = 0; v < G::vectors; ++v) to[v] = get(group, p + v * kLanes, lanes);
+}
+
+template <typename G>
+inline void put_all(G group, float* p, const f32v (&from)[G::vectors], int lanes) noexcept {
+  for (int v = 0; v < G::vectors; ++v) put(group, p + v * kLanes, from[v], lanes);
+}
+
+enum class Activation { none, relu, leaky };
+
+// z is never formed in another way: where forward and backward disagreed about its sign, dx would be wrong.
+inline f32v transformed(f32v centered, f32v scale, f32v beta) noexcept { return fma(centered, scale, beta); }
+
+template <Activation kActivation>
+inline f32v activated(f32v z, f32v slope) noexcept {
+  if (kActivation == Activation::none) return z;
+  if (kActivation == Activation::relu) return max(zero(), z);  // 0 * -Inf would be NaN; max returns z where it is NaN
+  return where_positive(z, z, mul(z, slope));
+}
+
+template <Activation kActivation>
+inline f32v activation_gradient(f32v dy, f32v z, f32v slope) noexcept {
+  return kActivation == Activation::none ? dy : where_positive(z, dy, mul(dy, slope));
+}
+
+void fill(const Lines& lines, const float* values, float otherwise, Table& table) noexcept {
+  for (int64_t c = 0; c < lines.channels; ++c) table.at[c] = values ? values[lines.first_channel + c] : otherwise;
+  lines.spread(table);
+}
+
+void fill_scale(const Lines& lines, const BatchNormTransform& t, Table& table) noexcept {
+  const int64_t first = lines.first_channel;
+  for (int64_t c = 0; c < lines.channels; ++c) table.at[c] = t.gamma ? t.gamma[first + c] : 1.0f;
+  if (t.rstd)
+    for (int64_t c = 0; c < lines.channels; ++c) table.at[c] *= t.rstd[first + c];
+  else
+    for (int64_t c = 0; c < lines.channels; ++c)
+      table.at[c] *= float(1.0 / __builtin_sqrt(double(t.variance[first + c]) + t.epsilon));
+  lines.spread(table);
+}
+
+struct Tables {
+  Table mean, scale, beta;
+
+  Tables(const Lines& lines, const BatchNormTransform& t) noexcept {
+    fill(lines, t.mean, 0.0f, mean);
+    fill(lines, t.beta, 0.0f, beta);
+    fill_scale(lines, t, scale);
+  }
+};
+
+// sum[column] += x over the lines.
+inline void add_lines(const float* x, int64_t lines, int64_t pitch, int64_t width, float* sum) noexcept {
+  for_each_group<kGroup>(width, [&](auto group, int64_t column, int lanes) {
+    f32v s[group.vectors];
+    get_all(group, s, sum + column, lanes);
+    const float* from = x + column;
+    for (int64_t line = 0; line < lines; ++line, from += pitch)
+      for (int v = 0; v < group.vectors; ++v) s[v] = add(s[v], get(group, from + v * kLanes, lanes));
+    put_all(group, sum + column, s, lanes);
+  });
+}
+
+// first[column] += d and second[column] += d * d over the lines, d = x - pivot.
+inline void add_moments(const float* x, int64_t lines, int64_t pitch, int64_t width, const float* pivot, float* first,
+                        float* second) noexcept {
+  for_each_group<kGroup>(width, [&](auto group, int64_t column, int lanes) {
+    f32v p[group.vectors], s1[group.vectors], s2[group.vectors];
+    get_all(group, p, pivot + column, lanes);
+    get_all(group, s1, first + column, lanes);
+    get_all(group, s2, second + column, lanes);
+    const float* from = x + column;
+    for (int64_t line = 0; line < lines; ++line, from += pitch) {
+      for (int v = 0; v < group.vectors; ++v) {
+        const f32v d = sub(get(group, from + v * kLanes, lanes), p[v]);
+        s1[v] = add(s1[v], d);
+        s2[v] = fma(d, d, s2[v]);
+      }
+    }
+    put_all(group, first + column, s1, lanes);
+    put_all(group, second + column, s2, lanes);
+  });
+}
+
+template <Activation kActivation>
+void forward_apply(const float* x, const Lines& lines, const Tables& tables, float slope, float* y, int64_t row_begin,
+                   int64_t row_end) noexcept {
+  const f32v vslope = broadcast(slope);
+  const auto sweep = [&](int64_t offset, int64_t count, int64_t width) {
+    for_each_group<kGroup>(width, [&](auto group, int64_t column, int lanes) {
+      f32v mean[group.vectors], scale[group.vectors], beta[group.vectors];
+      get_all(group, mean, tables.mean.at + column, lanes);
+      get_all(group, scale, tables.scale.at + column, lanes);
+      get_all(group, beta, tables.beta.at + column, lanes);
+      const float* from = x + offset + column;
+      float* to = y + offset + column;
+      for (int64_t line = 0; line < count; ++line, from += lines.pitch, to += lines.pitch) {
+        for (int v = 0; v < group.vectors; ++v) {
+          const f32v centered = sub(get(group, from + v * kLanes, lanes), mean[v]);
+          put(group, to + v * kLanes, activated<kActivation>(transformed(centered, scale[v], beta[v]), vslope), lanes);
+        }
+      }
+    });
+  };
+  lines.blocks(row_begin, row_end, [&](int64_t begin, int64_t end) { lines.cover(begin, end, sweep); });
+}
+
+template <Activation kActivation>
+void backward_sums(const float* dy, const float* x, const Lines& lines, const Tables& tables, float slope,
+                   int64_t row_begin, int64_t row_end, double* dbeta, double* moment) noexcept {
+  const f32v vslope = broadcast(slope);
+  Table first, second;
+  const auto sweep = [&](int64_t offset, int64_t count, int64_t width) {
+    for_each_group<kBackwardGroup>(width, [&](auto group, int64_t column, int lanes) {
+      f32v mean[group.vectors], scale[group.vectors], beta[group.vectors], s1[group.vectors], s2[group.vectors];
+      get_all(group, mean, tables.mean.at + column, lanes);
+      get_all(group, scale, tables.scale.at + column, lanes);
+      get_all(group, beta, tables.beta.at + column, lanes);
+      get_all(group, s1, first.at + column, lanes);
+      get_all(group, s2, second.at + column, lanes);
+      const float *from = x + offset + column, *gradient = dy + offset + column;
+      for (int64_t line = 0; line < count; ++line, from += lines.pitch, gradient += lines.pitch) {
+        for (int v = 0; v < group.vectors; ++v) {
+          const f32v centered = sub(get(group, from + v * kLanes, lanes), mean[v]);
+          const f32v z = transformed(centered, scale[v], beta[v]);
+          const f32v dz = activation_gradient<kActivation>(get(group, gradient + v * kLanes, lanes), z, vslope);
+          s1[v] = add(s1[v], dz);
+          s2[v] = fma(dz, centered, s2[v]);
+        }
+      }
+      put_all(group, first.at + column, s1, lanes);
+      put_all(group, second.at + column, s2, lanes);
+    });
+  };
+  lines.blocks(row_begin, row_end, [&](int64_t begin, int64_t end) {
+    clear(first, lines.width);
+    clear(second, lines.width);
+    lines.cover(begin, end, sweep);
+    lines.gather(first);
+    lines.gather(second);
+    for (int64_t c = 0; c < lines.channels; ++c) {
+      dbeta[c] += first.at[c];
+      moment[c] += second.at[c];
+    }
+  });
+}
+
+template <Activation kActivation>
+void backward_apply(const float* dy, const float* x, const Lines& lines, const Tables& tables, const Table& slope_x,
+                    const Table& offset, float slope, float* dx, int64_t row_begin, int64_t row_end) noexcept {
+  const f32v vslope = broadcast(slope);
+  const auto sweep = [&](int64_t start, int64_t count, int64_t width) {
+    for_each_group<kBackwardGroup>(width, [&](auto group, int64_t column, int lanes) {
+      f32v mean[group.vectors], scale[group.vectors], beta[group.vectors], a[group.vectors], b[group.vectors];
+      get_all(group, mean, tables.mean.at + column, lanes);
+      get_all(group, scale, tables.scale.at + column, lanes);
+      get_all(group, beta, tables.beta.at + column, lanes);
+      get_all(group, a, slope_x.at + column, lanes);
+      get_all(group, b, offset.at + column, lanes);
+      const float *from = x + start + column, *gradient = dy + start + column;
+      float* to = dx + start + column;
+      for (int64_t line = 0; line < count; ++line) {
+        for (int v = 0; v < group.vectors; ++v) {
+          const f32v centered = sub(get(group, from + v * kLanes, lanes), mean[v]);
+          const f32v z = transformed(centered, scale[v], beta[v]);
+          const f32v dz = activation_gradient<kActivation>(get(group, gradient + v * kLanes, lanes), z, vslope);
+          put(group, to + v * kLanes, fma(scale[v], dz, fma(centered, a[v], b[v])), lanes);
+        }
+        from += lines.pitch;
+        gradient += lines.pitch;
+        to += lines.pitch;
+      }
+    });
+  };
+  lines.blocks(row_begin, row_end, [&](int64_t begin, int64_t end) { lines.cover(begin, end, sweep); });
+}
+
+// Calls body(lines) for all channels, kBatchNormColumns at a time.
+template <typename Body>
+inline void for_each_columns(int64_t channels, Body&& body) noexcept {
+  for (int64_t c = 0; c < channels; c += kBatchNormColumns)
+    body(Lines(channels, c, c + kBatchNormColumns < channels ? c + kBatchNormColumns : channels));
+}
+
+}  // namespace
+
+void batchnorm_forward_sums_range(const float* x, int64_t channels, const BatchNormRange& range, double* mean,
+                                  double* m2) noexcept {
+  const Lines lines(channels, range.channel_begin, range.channel_end);
+  Table pivot, first, second;
+  double count = 0.0;
+  mean += range.channel_begin;
+  m2 += range.channel_begin;
+  for (int64_t c = 0; c < lines.channels; ++c) mean[c] = m2[c] = 0.0;
+  lines.blocks(range.row_begin, range.row_end, [&](int64_t begin, int64_t end) {
+    const double rows = double(end - begin);
+    clear(pivot, lines.width);
+    lines.cover(begin, end, [&](int64_t offset, int64_t lines_here, int64_t width) {
+      add_lines(x + offset, lines_here, lines.pitch, width, pivot.at);
+    });
+    lines.gather(pivot);
+    const float per_row = float(1.0 / rows);
+    for (int64_t c = 0; c < lines.channels; ++c) pivot.at[c] *= per_row;
+    lines.spread(pivot);
+    clear(first, lines.width);
+    clear(second, lines.width);
+    lines.cover(begin, end, [&](int64_t offset, int64_t lines_here, int64_t width) {
+      add_moments(x + offset, lines_here, lines.pitch, width, pivot.at, first.at, second.at);
+    });
+    lines.gather(first);
+    lines.gather(second);
+    const double weight = rows / (count + rows), cross = count * weight, per_row_exact = 1.0 / rows;
+    for (int64_t c = 0; c < lines.channels; ++c) {
+      const double moment = first.at[c], correction = moment * per_row_exact;
+      const double block_m2 = second.at[c] - moment * correction;
+      const double delta = pivot.at[c] + correction - mean[c];
+      mean[c] += delta * weight;
+      m2[c] += (block_m2 < 0.0 ? 0.0 : block_m2) + delta * delta * cross;
+    }
+    count += rows;
+  });
+}
+
+void batchnorm_forward_apply_range(const float* x, int64_t channels, const BatchNormTransform& t, float* y,
+                                   int64_t row_begin, int64_t row_end) noexcept {
+  for_each_columns(channels, [&](const Lines& lines) {
+    const Tables tables(lines, t);
+    if (t.slope == 1.0f)
+      forward_apply<Activation::none>(x, lines, tables, t.slope, y, row_begin, row_end);
+    else if (t.slope == 0.0f)
+      forward_apply<Activation::relu>(x, lines, tables, t.slope, y, row_begin, row_end);
+    else
+      forward_apply<Activation::leaky>(x, lines, tables, t.slope, y, row_begin, row_end);
+  });
+}
+
+void batchnorm_backward_sums_range(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t,
+                                   const BatchNormRange& range, double* dbeta, double* moment) noexcept {
+  const Lines lines(channels, range.channel_begin, range.channel_end);
+  const Tables tables(lines, t);
+  dbeta += range.channel_begin;
+  moment += range.channel_begin;
+  for (int64_t c = 0; c < lines.channels; ++c) dbeta[c] = moment[c] = 0.0;
+  if (t.slope == 1.0f)
+    backward_sums<Activation::none>(dy, x, lines, tables, t.slope, range.row_begin, range.row_end, dbeta, moment);
+  else
+    backward_sums<Activation::leaky>(dy, x, lines, tables, t.slope, range.row_begin, range.row_end, dbeta, moment);
+}
+
+void batchnorm_backward_apply_range(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t,
+                                    const float* slope_x, const float* offset, float* dx, int64_t row_begin,
+                                    int64_t row_end) noexcept {
+  for_each_columns(channels, [&](const Lines& lines) {
+    const Tables tables(lines, t);
+    Table a, b;
+    fill(lines, slope_x, 0.0f, a);
+    fill(lines, offset, 0.0f, b);
+    if (t.slope == 1.0f)
+      backward_apply<Activation::none>(dy, x, lines, tables, a, b, t.slope, dx, row_begin, row_end);
+    else
+      backward_apply<Activation::leaky>(dy, x, lines, tables, a, b, t.slope, dx, row_begin, row_end);
+  });
+}
+
+}  // namespace fastconv::FASTCONV_ISA

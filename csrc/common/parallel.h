@@ -1,0 +1,25 @@
+// Threads. The only header that knows how work reaches them; kernels never start any.
+// Work is cut into items by shape, never by thread count, so results have the same bits for any number of threads.
+#pragma once
+#include <cstdint>
+#include <type_traits>
+
+namespace fastconv {
+
+int num_threads() noexcept;          // threads a parallel_for may use now: set_num_threads, else OpenMP's own setting
+void set_num_threads(int threads);   // 0 returns to OpenMP's setting (OMP_NUM_THREADS, threadpoolctl, the cores)
+bool built_with_openmp() noexcept;
+
+using ParallelBody = void (*)(void* context, int64_t item, int thread);
+void parallel_for(int64_t items, int max_threads, ParallelBody body, void* context) noexcept;
+
+// Calls body(item, thread) for every item in [0, items), thread in [0, max_threads); body must not throw.
+// Denormals are flushed to zero inside, on every thread, and the caller's setting is restored after.
+template <typename Body>
+void parallel_for(int64_t items, int max_threads, Body&& body) noexcept {
+  parallel_for(
+      items, max_threads, [](void* context, int64_t item, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(item, thread); },
+      &body);
+}
+
+}  // namespace fastconv

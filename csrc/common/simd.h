@@ -1,0 +1,32 @@
+// The vector vocabulary of the SIMD kernels: f32v, kLanes and the functions below, one header per instruction set.
+// A *_simd.cpp file includes its own header and this one only, and is compiled once per instruction set with
+// FASTCONV_ISA set to its name; everything lives in that namespace, so no inline code is shared between objects built
+// for different processors (the linker would keep one copy: an illegal instruction elsewhere, see numpy#25274).
+//
+//   load, store            kLanes floats, any alignment
+//   load_partial(p, n)     the first n floats, 0 <= n <= kLanes; the other lanes are 0 and are not read
+//   store_partial(p, v, n) the first n lanes; nothing else is written
+//   broadcast, zero        one value in every lane
+//   add, sub, mul, div, fma(a, b, c) = a * b + c, sqrt, max
+//   where_positive(x, a, b)  per lane: x > 0 ? a : b (NaN counts as not positive)
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#define FASTCONV_TARGET_scalar 0
+#define FASTCONV_TARGET_neon 1
+#define FASTCONV_TARGET_avx2 2
+#define FASTCONV_TARGET_avx512 3
+#define FASTCONV_JOIN_(a, b) a##b
+#define FASTCONV_JOIN(a, b) FASTCONV_JOIN_(a, b)
+#define FASTCONV_TARGET FASTCONV_JOIN(FASTCONV_TARGET_, FASTCONV_ISA)
+
+#if FASTCONV_TARGET == 3
+#include "common/simd_avx512.h"
+#elif FASTCONV_TARGET == 2
+#include "common/simd_avx2.h"
+#elif FASTCONV_TARGET == 1
+#include "common/simd_neon.h"
+#else
+#include "common/simd_scalar.h"
+#endif

@@ -1,0 +1,33 @@
+// f32v for AVX2 with FMA: 8 lanes, 16 registers. See simd.h for what each function does.
+#pragma once
+#include <immintrin.h>
+
+namespace fastconv::FASTCONV_ISA {
+namespace {
+
+using f32v = __m256;
+constexpr int kLanes = 8;
+
+inline __m256i first_lanes(int n) noexcept {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+inline f32v zero() noexcept { return _mm256_setzero_ps(); }
+inline f32v broadcast(float a) noexcept { return _mm256_set1_ps(a); }
+inline f32v load(const float* p) noexcept { return _mm256_loadu_ps(p); }
+inline void store(float* p, f32v v) noexcept { _mm256_storeu_ps(p, v); }
+inline f32v load_partial(const float* p, int n) noexcept { return _mm256_maskload_ps(p, first_lanes(n)); }
+inline void store_partial(float* p, f32v v, int n) noexcept { _mm256_maskstore_ps(p, first_lanes(n), v); }
+inline f32v add(f32v a, f32v b) noexcept { return _mm256_add_ps(a, b); }
+inline f32v sub(f32v a, f32v b) noexcept { return _mm256_sub_ps(a, b); }
+inline f32v mul(f32v a, f32v b) noexcept { return _mm256_mul_ps(a, b); }
+inline f32v div(f32v a, f32v b) noexcept { return _mm256_div_ps(a, b); }
+inline f32v fma(f32v a, f32v b, f32v c) noexcept { return _mm256_fmadd_ps(a, b, c); }
+inline f32v sqrt(f32v a) noexcept { return _mm256_sqrt_ps(a); }
+inline f32v max(f32v a, f32v b) noexcept { return _mm256_max_ps(a, b); }
+inline f32v where_positive(f32v x, f32v a, f32v b) noexcept {
+  return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ));
+}
+
+}  // namespace
+}  // namespace fastconv::FASTCONV_ISA

@@ -1,0 +1,31 @@
+// f32v for AVX-512 (F, BW, DQ, VL): 16 lanes, 32 registers. See simd.h for what each function does.
+#pragma once
+#include <immintrin.h>
+
+namespace fastconv::FASTCONV_ISA {
+namespace {
+
+using f32v = __m512;
+constexpr int kLanes = 16;
+
+inline __mmask16 first_lanes(int n) noexcept { return __mmask16((1u << n) - 1u); }
+
+inline f32v zero() noexcept { return _mm512_setzero_ps(); }
+inline f32v broadcast(float a) noexcept { return _mm512_set1_ps(a); }
+inline f32v load(const float* p) noexcept { return _mm512_loadu_ps(p); }
+inline void store(float* p, f32v v) noexcept { _mm512_storeu_ps(p, v); }
+inline f32v load_partial(const float* p, int n) noexcept { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
+inline void store_partial(float* p, f32v v, int n) noexcept { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
+inline f32v add(f32v a, f32v b) noexcept { return _mm512_add_ps(a, b); }
+inline f32v sub(f32v a, f32v b) noexcept { return _mm512_sub_ps(a, b); }
+inline f32v mul(f32v a, f32v b) noexcept { return _mm512_mul_ps(a, b); }
+inline f32v div(f32v a, f32v b) noexcept { return _mm512_div_ps(a, b); }
+inline f32v fma(f32v a, f32v b, f32v c) noexcept { return _mm512_fmadd_ps(a, b, c); }
+inline f32v sqrt(f32v a) noexcept { return _mm512_sqrt_ps(a); }
+inline f32v max(f32v a, f32v b) noexcept { return _mm512_max_ps(a, b); }
+inline f32v where_positive(f32v x, f32v a, f32v b) noexcept {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), b, a);
+}
+
+}  // namespace
+}  // namespace fastconv::FASTCONV_ISA

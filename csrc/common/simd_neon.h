@@ -1,0 +1,35 @@
+// f32v for AArch64 NEON (part of the baseline there): 4 lanes, 32 registers. See simd.h for what each function does.
+#pragma once
+#include <arm_neon.h>
+
+namespace fastconv::FASTCONV_ISA {
+namespace {
+
+using f32v = float32x4_t;
+constexpr int kLanes = 4;
+
+inline f32v zero() noexcept { return vdupq_n_f32(0.0f); }
+inline f32v broadcast(float a) noexcept { return vdupq_n_f32(a); }
+inline f32v load(const float* p) noexcept { return vld1q_f32(p); }
+inline void store(float* p, f32v v) noexcept { vst1q_f32(p, v); }
+inline f32v load_partial(const float* p, int n) noexcept {
+  float lanes[kLanes] = {};
+  for (int i = 0; i < n; ++i) lanes[i] = p[i];
+  return vld1q_f32(lanes);
+}
+inline void store_partial(float* p, f32v v, int n) noexcept {
+  float lanes[kLanes];
+  vst1q_f32(lanes, v);
+  for (int i = 0; i < n; ++i) p[i] = lanes[i];
+}
+inline f32v add(f32v a, f32v b) noexcept { return vaddq_f32(a, b); }
+inline f32v sub(f32v a, f32v b) noexcept { return vsubq_f32(a, b); }
+inline f32v mul(f32v a, f32v b) noexcept { return vmulq_f32(a, b); }
+inline f32v div(f32v a, f32v b) noexcept { return vdivq_f32(a, b); }
+inline f32v fma(f32v a, f32v b, f32v c) noexcept { return vfmaq_f32(c, a, b); }
+inline f32v sqrt(f32v a) noexcept { return vsqrtq_f32(a); }
+inline f32v max(f32v a, f32v b) noexcept { return vmaxq_f32(a, b); }
+inline f32v where_positive(f32v x, f32v a, f32v b) noexcept { return vbslq_f32(vcgtq_f32(x, vdupq_n_f32(0.0f)), a, b); }
+
+}  // namespace
+}  // namespace fastconv::FASTCONV_ISA

@@ -1,0 +1,23 @@
+// y = x > 0 ? x : slope * x, elementwise; slope 0 is ReLU (whose y is +0 there, also at -Inf; NaN stays NaN).
+// dx = x > 0 ? dy : slope * dy, from the input x: at x = 0 the slope counts, as in TensorFlow.
+// In-place ok: y may be x, dx may be dy.
+#pragma once
+#include <cstdint>
+
+#include "common/isa.h"
+
+namespace fastconv {
+
+void leaky_relu_forward(const float* x, float* y, float slope, int64_t count);
+void leaky_relu_backward(const float* dy, const float* x, float* dx, float slope, int64_t count);
+
+#define FASTCONV_DECLARE_LEAKY_RELU(isa)                                                                            \
+  namespace isa {                                                                                                   \
+  void leaky_relu_forward_range(const float* x, float* y, float slope, int64_t begin, int64_t end) noexcept;        \
+  void leaky_relu_backward_range(const float* dy, const float* x, float* dx, float slope, int64_t begin,            \
+                                 int64_t end) noexcept;                                                             \
+  }
+FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_LEAKY_RELU)
+#undef FASTCONV_DECLARE_LEAKY_RELU
+
+}  // namespace fastconv

@@ -1,0 +1,129 @@
+"""Sizes and zero padding of convolutions: the one place that knows TensorFlow's asymmetric "same" padding."""
+
+from __future__ import annotations
+
+import operator
+from typing import NamedTuple
+
+PADDINGS = ("valid", "same")
+
+
+class Conv2DGeometry(NamedTuple):
+    """A convolution's sizes in explicit ints, as the kernels take them (field order = csrc/conv2d/conv2d.h).
+
+    Input N, H, W, C; filters R x S x C x K; output N, P, Q, K; strides and the zeros before the first row and column.
+    The zeros after the last ones follow from P and Q.
+    """
+
+    n: int
+    h: int
+    w: int
+    c: int
+    k: int
+    r: int
+    s: int
+    p: int
+    q: int
+    stride_h: int
+    stride_w: int
+    pad_top: int
+    pad_left: int
+
+    @property
+    def x_shape(self) -> tuple[int, int, int, int]:
+        return (self.n, self.h, self.w, self.c)
+
+    @property
+    def w_shape(self) -> tuple[int, int, int, int]:
+        return (self.r, self.s, self.c, self.k)
+
+    @property
+    def y_shape(self) -> tuple[int, int, int, int]:
+        return (self.n, self.p, self.q, self.k)
+
+    @property
+    def multiplications(self) -> int:
+        """Products of one forward pass, those with padding zeros included (what frameworks count)."""
+        return self.n * self.p * self.q * self.k * self.r * self.s * self.c
+
+
+def positive_int(value, name: str) -> int:
+    """`value` as an int above 0, whatever integer type it has.
+
+    Raises:
+        ValueError: if it is not an integer, or not positive.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name}: expected a positive integer. Received: {name}={value!r}") from None
+    if isinstance(value, bool) or number <= 0:
+        raise ValueError(f"{name}: expected a positive integer. Received: {name}={value!r}")
+    return number
+
+
+def pair(value, name: str) -> tuple[int, int]:
+    """An int or a pair of ints as (vertical, horizontal), both above 0.
+
+    Raises:
+        ValueError: naming the argument and what was received.
+    """
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"{name}: expected an int or a pair of ints. Received: {name}={value!r}")
+    try:
+        vertical, horizontal = (positive_int(v, name) for v in values)
+    except ValueError:
+        raise ValueError(f"{name}: expected positive integers. Received: {name}={value!r}") from None
+    return vertical, horizontal
+
+
+def check_padding(padding: str) -> str:
+    """`padding` in lower case, if it is one that exists."""
+    if not isinstance(padding, str) or padding.lower() not in PADDINGS:
+        raise ValueError(f'padding: expected "valid" or "same". Received: padding={padding!r}')
+    return padding.lower()
+
+
+def window(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
+    """Output size and zeros before the first element, along one axis.
+
+    "valid" adds no zeros. "same" gives ceil(size / stride) outputs; where the zeros are odd in number, the extra one
+    goes after (TensorFlow's rule, https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2), so stride 2 on
+    an even size with a 3-wide kernel pads (0, 1), where PyTorch's padding=1 pads (1, 1).
+
+    >>> window(32, 3, 2, "same")
+    (16, 0)
+    """
+    if padding == "same":
+        out = -(-size // stride)
+        return out, max((out - 1) * stride + kernel - size, 0) // 2
+    return (size - kernel) // stride + 1, 0
+
+
+def conv2d(x_shape, filters: int, kernel_size, strides=(1, 1), padding: str = "valid") -> Conv2DGeometry:
+    """The geometry of a Conv2D on `x_shape` (N, H, W, C).
+
+    Raises:
+        ValueError: if a size is not positive or the window does not fit a "valid" image.
+    """
+    if len(x_shape) != 4:
+        raise ValueError(f"conv2d: expected an input of rank 4 (N, H, W, C). Received: shape {tuple(x_shape)}")
+    n, h, w, c = x_shape
+    filters = positive_int(filters, "filters")
+    (r, s), (stride_h, stride_w) = pair(kernel_size, "kernel_size"), pair(strides, "strides")
+    padding = check_padding(padding)
+    if min(x_shape) <= 0:
+        raise ValueError(f"conv2d: expected an input with no empty axis. Received: shape {tuple(x_shape)}")
+    if padding == "valid" and (r > h or s > w):
+        raise ValueError(
+            f"kernel_size: expected a window inside the image where padding is \"valid\". "
+            f"Received: kernel_size={(r, s)}, image {(h, w)}"
+        )
+    (p, pad_top), (q, pad_left) = window(h, r, stride_h, padding), window(w, s, stride_w, padding)
+    return Conv2DGeometry(n, h, w, c, filters, r, s, p, q, stride_h, stride_w, pad_top, pad_left)
+
+
+def dense(rows: int, inputs: int, units: int) -> Conv2DGeometry:
+    """A dense layer as a 1x1 convolution over one image of `rows` pixels in a line."""
+    return Conv2DGeometry(1, 1, rows, inputs, units, 1, 1, 1, rows, 1, 1, 0, 0)

@@ -1,0 +1,27 @@
+"""The layers, by Keras' names."""
+
+from __future__ import annotations
+
+from fastconv.layers.activation import Activation, LeakyReLU, ReLU
+from fastconv.layers.base import Layer
+from fastconv.layers.batch_normalization import BatchNormalization
+from fastconv.layers.conv2d import Conv2D
+from fastconv.layers.core import Flatten, Input, InputLayer
+from fastconv.layers.dense import Dense
+from fastconv.layers.dropout import Dropout
+from fastconv.layers.merge import Add
+
+__all__ = [
+    "Activation",
+    "Add",
+    "BatchNormalization",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Input",
+    "InputLayer",
+    "Layer",
+    "LeakyReLU",
+    "ReLU",
+]

@@ -1,0 +1,198 @@
+"""What all layers share: names, weights, and the symbolic tensors that connect them into a model."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+
+import numpy as np
+
+from fastconv import initializers
+
+_names: Counter = Counter()
+
+
+def snake_case(class_name: str) -> str:
+    """LeakyReLU -> leaky_re_lu, Conv2D -> conv2d: Keras' rule for automatic names."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", class_name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def auto_name(class_name: str) -> str:
+    """The next free automatic name: dense, dense_1, dense_2, ..."""
+    name = snake_case(class_name)
+    _names[name] += 1
+    return name if _names[name] == 1 else f"{name}_{_names[name] - 1}"
+
+
+def reset_names() -> None:
+    """Starts automatic names anew (`utils.clear_session`)."""
+    _names.clear()
+
+
+class Weight:
+    """A layer's array: float32, C-contiguous. A compiled model keeps it inside one flat array of all its weights."""
+
+    __slots__ = ("array", "layer_name", "name", "shape", "trainable")
+
+    def __init__(self, name: str, layer_name: str, array: np.ndarray, trainable: bool):
+        self.name, self.layer_name, self.trainable = name, layer_name, trainable
+        self.shape = array.shape
+        self.array = array
+
+    @property
+    def path(self) -> str:
+        return f"{self.layer_name}/{self.name}"
+
+    def assign(self, value) -> None:
+        """Copies `value` in.
+
+        Raises:
+            ValueError: if its shape is another.
+        """
+        value = np.asarray(value)
+        if value.shape != self.shape:
+            raise ValueError(f"{self.path}: expected shape {self.shape}. Received: shape {value.shape}")
+        self.array[...] = value
+
+    def numpy(self) -> np.ndarray:
+        """A copy of the value."""
+        return self.array.copy()
+
+    def __repr__(self):
+        return f"<Weight {self.path} shape={self.shape}>"
+
+
+class Tensor:
+    """The symbolic output of a layer: a shape (None for the batch) and the node that makes it."""
+
+    __slots__ = ("node", "shape")
+
+    def __init__(self, shape: tuple, node: Node):
+        self.shape, self.node = tuple(shape), node
+
+    def __repr__(self):
+        return f"<Tensor shape={self.shape} of {self.node.layer.name}>"
+
+
+class Node:
+    """One call of a layer on tensors."""
+
+    __slots__ = ("inputs", "layer", "output")
+
+    def __init__(self, layer: Layer, inputs: list[Tensor], shape: tuple):
+        self.layer, self.inputs = layer, inputs
+        self.output = Tensor(shape, self)
+
+
+class Layer:
+    """Base of all layers: settings, weights, and the steps it emits. It knows no device, batch size or array.
+
+    Subclasses define `build(input_shape)` (make weights), `compute_output_shape(input_shape)` and
+    `emit(graph, x) -> y` (append steps to a `fastconv.plan.graph.Graph`). Shapes carry the batch as their first entry.
+
+    Args:
+        name: None takes the next automatic name.
+        input_shape: shape of one sample; lets a `Sequential` build its first layer at once.
+    """
+
+    def __init__(self, name: str | None = None, input_shape=None):
+        if name is not None and not isinstance(name, str):
+            raise ValueError(f"name: expected a string or None. Received: name={name!r}")
+        self.name = name or auto_name(type(self).__name__)
+        self.first_input_shape = None if input_shape is None else (None, *input_shape)
+        self.built = False
+        self.weights: list[Weight] = []
+
+    def weight(self, name: str, shape, initializer, trainable: bool = True) -> Weight:
+        """A new weight of this layer, filled by `initializer` (name or callable)."""
+        array = np.asarray(initializers.get(initializer)(tuple(shape)), np.float32)
+        if array.shape != tuple(shape):
+            raise ValueError(f"{self.name}: expected an initial {name} of shape {tuple(shape)}. Received: {array.shape}")
+        weight = Weight(name, self.name, array, trainable)
+        self.weights.append(weight)
+        return weight
+
+    @property
+    def trainable_weights(self) -> list[Weight]:
+        return [w for w in self.weights if w.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Weight]:
+        return [w for w in self.weights if not w.trainable]
+
+    def count_params(self) -> int:
+        return sum(math.prod(w.shape) for w in self.weights)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the weights, in the order they were made."""
+        return [w.numpy() for w in self.weights]
+
+    def set_weights(self, weights) -> None:
+        """Copies arrays in, in the order of `get_weights`.
+
+        Raises:
+            ValueError: if their number or a shape differs; nothing is changed then.
+        """
+        assign_all(self.weights, weights, self.name)
+
+    def build(self, input_shape) -> None:
+        """Makes the weights. Called once, with the shape of the first input."""
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def emit(self, graph, x):
+        raise NotImplementedError
+
+    def ensure_built(self, input_shape) -> None:
+        if not self.built:
+            self.build(input_shape)
+            self.built = True
+        else:
+            self.check_input(input_shape)
+
+    def check_input(self, input_shape) -> None:
+        """Raises ValueError if a built layer cannot take this shape."""
+
+    def __call__(self, inputs) -> Tensor:
+        """Connects the layer to a symbolic tensor (or a list of them, for layers that merge)."""
+        tensors = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        for tensor in tensors:
+            if not isinstance(tensor, Tensor):
+                raise TypeError(
+                    f"{self.name}: expected a symbolic tensor, such as Input(shape) or another layer returns. "
+                    f"Received: {type(tensor).__name__}. To compute on arrays, use Model.predict or fastconv.ops"
+                )
+        shapes = self._input_shapes(tensors)
+        self.ensure_built(shapes)
+        return Node(self, tensors, self.compute_output_shape(shapes)).output
+
+    def _input_shapes(self, tensors: list[Tensor]):
+        if len(tensors) != 1:
+            raise ValueError(f"{self.name}: expected one input. Received: {len(tensors)}")
+        return tensors[0].shape
+
+    def __repr__(self):
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def require_rank(input_shape, rank: int, layer: str, axes: str) -> None:
+    """Raises ValueError unless the shape, batch included, has this many axes, none of them empty or unknown."""
+    if len(input_shape) != rank:
+        raise ValueError(f"{layer}: expected an input of rank {rank} {axes}. Received: shape {tuple(input_shape)}")
+
+
+def assign_all(weights: list[Weight], arrays, owner: str) -> None:
+    """Copies `arrays` into `weights`, all or none."""
+    arrays = [np.asarray(a) for a in arrays]
+    if len(arrays) != len(weights):
+        raise ValueError(f"{owner}: expected {len(weights)} arrays of weights. Received: {len(arrays)}")
+    for weight, array in zip(weights, arrays, strict=True):
+        if array.shape != weight.shape:
+            raise ValueError(f"{weight.path}: expected shape {weight.shape}. Received: shape {array.shape}")
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"{weight.path}: expected real numbers. Received: dtype {array.dtype}")
+    for weight, array in zip(weights, arrays, strict=True):
+        weight.assign(array)

@@ -1,0 +1,70 @@
+"""Input and Flatten: layers that compute nothing."""
+
+from __future__ import annotations
+
+import math
+
+from fastconv.geometry import positive_int
+from fastconv.layers.base import Layer, Node, Tensor, require_rank
+
+
+class InputLayer(Layer):
+    """Where samples enter a functional model."""
+
+    def __init__(self, shape, name=None):
+        super().__init__(name)
+        try:
+            sizes = tuple(shape)
+        except TypeError:
+            raise ValueError(f"Input: expected shape as a tuple of sizes. Received: shape={shape!r}") from None
+        self.batch_shape = (None, *(positive_int(size, "shape") for size in sizes))
+        self.built = True
+
+    def emit(self, graph):
+        return graph.x
+
+
+def Input(shape, name=None) -> Tensor:  # noqa: N802 (Keras' name)
+    """A symbolic tensor for samples of `shape` (without the batch).
+
+    Args:
+        shape: sizes of one sample, such as (32, 32, 3).
+        name: of the input layer.
+
+    Returns:
+        A tensor to call layers on.
+
+    Raises:
+        ValueError: if shape is not made of positive integers.
+
+    >>> Input((32, 32, 3)).shape
+    (None, 32, 32, 3)
+    """
+    layer = InputLayer(shape, name)
+    return Node(layer, [], layer.batch_shape).output
+
+
+class Flatten(Layer):
+    """Every sample as one row, in the order of memory (rows, columns, channels).
+
+    Input shape: (N, ...). Output shape: (N, product of the rest).
+    Source: keras.layers.Flatten.
+
+    >>> Flatten().compute_output_shape((8, 8, 8, 64))
+    (8, 4096)
+    """
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], math.prod(input_shape[1:]))
+
+    def emit(self, graph, x):
+        return graph.view(x, self.compute_output_shape(x.shape), f"{self.name}.y")
+
+
+def channels_of(input_shape, layer: str, rank: int | None = None, axes: str = "") -> int:
+    """The size of the last axis, after a check of the rank (at least 2 where none is given)."""
+    if rank is not None:
+        require_rank(input_shape, rank, layer, axes)
+    elif len(input_shape) < 2:
+        raise ValueError(f"{layer}: expected an input of rank 2 or more. Received: shape {tuple(input_shape)}")
+    return input_shape[-1]

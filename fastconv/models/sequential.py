@@ -1,0 +1,116 @@
+"""A chain of layers."""
+
+from __future__ import annotations
+
+from fastconv.layers.base import Layer, Node, Tensor, auto_name
+from fastconv.layers.core import Input, InputLayer
+from fastconv.models.model import Model
+from fastconv.models.training import Trainer
+
+
+class Sequential(Model):
+    """A model whose layers follow one another.
+
+    Args:
+        layers: list of layers; may begin with `Input(shape)`. Without it the model is built by its first data.
+        name: None takes the next automatic name, "sequential".
+
+    Raises: TypeError if an entry is no layer; ValueError if a name occurs twice or a shape does not fit.
+    Source: keras.Sequential.
+
+    >>> Sequential([Input((28, 28, 1)), Flatten(), Dense(10, activation="softmax")]).count_params()
+    7850
+    """
+
+    def __init__(self, layers=None, name: str | None = None):
+        Trainer.__init__(self)
+        self.name = name or auto_name("Sequential")
+        self.nodes: list[Node] = []
+        self._layers: list[Layer] = []
+        self._input: Tensor | None = None
+        for layer in layers or []:
+            self._append(layer)
+        self._connect()
+
+    def _append(self, layer) -> None:
+        if isinstance(layer, Tensor) and isinstance(layer.node.layer, InputLayer):
+            layer = layer.node.layer
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{self.name}: expected a layer. Received: {layer!r}")
+        if isinstance(layer, InputLayer):
+            if self._layers or self._input:
+                raise ValueError(f"{self.name}: expected Input to come first. Received: it after {len(self._layers)} layers")
+            self._input = Node(layer, [], layer.batch_shape).output
+            return
+        if any(layer.name == other.name for other in self._layers):
+            raise ValueError(f"{self.name}: expected every layer under its own name. Received: {layer.name!r} twice")
+        if not self._layers and self._input is None and layer.first_input_shape is not None:
+            self._input = Input(layer.first_input_shape[1:])
+        self._layers.append(layer)
+
+    def add(self, layer) -> None:
+        """Appends a layer."""
+        before = list(self._layers), self._input
+        self._append(layer)
+        try:
+            self._connect()
+        except ValueError:
+            self._layers, self._input = before
+            self._connect()
+            raise
+        self._executor = None
+
+    def pop(self) -> Layer:
+        """Removes the last layer and returns it.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if not self._layers:
+            raise ValueError(f"{self.name}: expected at least one layer. Received: none")
+        layer = self._layers.pop()
+        self._connect()
+        self._executor = None
+        return layer
+
+    def build(self, input_shape) -> None:
+        """Builds the layers for samples of this shape (batch included, as in `x.shape`)."""
+        if self._input is None:
+            self._input = Input(tuple(input_shape)[1:])
+            try:
+                self._connect()
+            except ValueError:
+                self._input = None
+                raise
+
+    def _connect(self) -> None:
+        if self._input is None:
+            self.nodes = []
+            return
+        tensor, nodes = self._input, [self._input.node]
+        for layer in self._layers:
+            tensor = layer(tensor)
+            nodes.append(tensor.node)
+        self.nodes = nodes
+
+    @property
+    def built(self) -> bool:
+        return bool(self.nodes)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, without the InputLayer."""
+        return list(self._layers)
+
+    def _shape_at(self, place: int) -> tuple:
+        if not self.nodes:
+            raise ValueError(f"{self.name}: expected a built model. Give it an Input first, or call build(input_shape)")
+        return self.nodes[place].output.shape
+
+    @property
+    def input_shape(self) -> tuple:
+        return self._shape_at(0)
+
+    @property
+    def output_shape(self) -> tuple:
+        return self._shape_at(-1)

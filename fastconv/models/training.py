@@ -1,0 +1,317 @@
+"""compile, fit, evaluate, predict: what a model does with data. The work itself is `plan.run()`."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import numpy as np
+
+from fastconv import losses, optimizers, rng
+from fastconv.metrics import check_metrics
+from fastconv.models import data
+from fastconv.models.interrupt import Interrupt
+from fastconv.ops import get_ops
+from fastconv.plan.executor import Executor
+
+_log = logging.getLogger("fastconv")
+
+
+class Trainer:
+    """The part of a model that trains; `Model` adds what it is made of."""
+
+    def __init__(self):
+        self.optimizer = None
+        self.loss = None
+        self.stop_training = False
+        self.history = None
+        self._metrics: list[str] = []
+        self._executor: Executor | None = None
+
+    # ---- compile ----
+    def compile(self, optimizer, loss, metrics=None) -> None:
+        """Sets how the model learns.
+
+        Args:
+            optimizer: an optimizer object or "adam", "sgd". An object that was compiled before starts afresh here.
+            loss: a loss object, "categorical_crossentropy" (one-hot labels) or "sparse_categorical_crossentropy".
+            metrics: list of names out of "accuracy" ("acc").
+
+        Raises:
+            ValueError: on an unknown name, listing the known ones.
+
+        >>> model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+        """
+        optimizer, loss, names = optimizers.get(optimizer), losses.get(loss), check_metrics(metrics)
+        self.optimizer, self.loss, self._metrics = optimizer, loss, names  # all or none
+        self._executor = None
+        if optimizer.compiled:
+            warnings.warn(
+                f"optimizer {optimizer.name!r} was compiled into a model before; it starts afresh in {self.name!r}, "
+                "and both share its learning rate.",
+                stacklevel=2,
+            )
+        optimizer.compiled = True
+
+    def _ready(self) -> Executor:
+        """The executor of this model, made on first use after `compile` or the first build."""
+        if self._executor is None:
+            self._executor = Executor(self, get_ops("cpu"), self.loss, self.optimizer)
+            if self.optimizer is not None:
+                self.optimizer.attach(self._executor)
+        return self._executor
+
+    def _require_compiled(self, method: str) -> None:
+        if self.loss is None:
+            raise RuntimeError(f"{method}: expected a compiled model. Call model.compile(optimizer, loss) first")
+
+    def _checked(self, x, y, name: str = ""):
+        """x and y as arrays that fit the model and its loss."""
+        if y is None:
+            raise ValueError(f"{name}y: expected labels. Received: None")
+        x = data.images(x, self.input_shape, f"{name}x")
+        data.require_pairs(x, np.asarray(y), name)
+        self.loss.check_output(self.output_shape)
+        return x, self.loss.labels_of(y, self.output_shape[-1])
+
+    def _ensure_built(self, x) -> None:
+        if not self.built:
+            self.build(np.shape(x))
+
+    # ---- fit ----
+    def fit(
+        self,
+        x,
+        y,
+        batch_size=None,
+        epochs=1,
+        verbose="auto",
+        callbacks=None,
+        validation_split=0.0,
+        validation_data=None,
+        shuffle=True,
+        initial_epoch=0,
+        validation_batch_size=None,
+        validation_freq=1,
+    ):
+        """Trains on arrays. A second call goes on where the first ended: weights, optimizer state, step count.
+
+        Args:
+            x: samples, shape (N, ...) of any real dtype; batches are converted to float32.
+            y: labels as the loss reads them.
+            batch_size: samples per step, 32 if None. A smaller last batch is trained, too.
+            epochs: number of the last epoch.
+            verbose: 0 silent, 1 or "auto" a progress bar (one line per epoch if the output is no terminal), 2 one line
+                per epoch in Keras' form.
+            callbacks: list of `fastconv.callbacks.Callback`.
+            validation_split: share of the samples, taken from the end before shuffling, to validate on.
+            validation_data: pair (x, y) to validate on.
+            shuffle: whether to draw a new order every epoch.
+            initial_epoch: number of the first epoch.
+            validation_batch_size: as batch_size if None.
+            validation_freq: validate every this many epochs.
+
+        Returns:
+            `History`: `.history` maps names to one value per epoch. Ctrl-C ends training after the running step:
+            `.interrupted` is True then, the unfinished epoch is not in the history, and the model is usable.
+
+        Raises:
+            RuntimeError: before `compile`.
+            ValueError: on data that do not fit the model or the loss, or a NaN or Inf in a batch (before its step).
+        """
+        self._require_compiled("fit")
+        batch_size = data.check_batch_size(batch_size)
+        epochs, initial_epoch = _count(epochs, "epochs"), _count(initial_epoch, "initial_epoch")
+        validation_freq = max(1, _count(validation_freq, "validation_freq"))
+        self._ensure_built(x)
+        x, y = self._checked(x, y)
+        validation = None
+        if validation_data is not None:
+            validation = self._checked(*data.as_pair(validation_data), "validation ")
+        elif validation_split:
+            (x, y), validation = data.split(x, y, validation_split)
+        validation_batch_size = batch_size if validation_batch_size is None else validation_batch_size
+        validation_batch_size = data.check_batch_size(validation_batch_size)
+
+        callbacks = self._callbacks(callbacks, verbose, epochs, len(x), batch_size)
+        executor = self._ready()
+        self.stop_training = False
+        logs: dict[str, float] = {}
+        callbacks.on_train_begin()
+        with Interrupt() as interrupt:
+            for epoch in range(initial_epoch, epochs):
+                callbacks.on_epoch_begin(epoch)
+                order = rng.generator().permutation(len(x)) if shuffle else None
+                means = self._train_epoch(executor, x, y, order, batch_size, callbacks, interrupt)
+                if interrupt.requested:
+                    break
+                logs = dict(means)
+                if validation and (epoch + 1) % validation_freq == 0:
+                    result = self._evaluate(*validation, validation_batch_size, callbacks)
+                    logs.update({f"val_{name}": value for name, value in result.items()})
+                callbacks.on_epoch_end(epoch, logs)
+                if self.stop_training:
+                    break
+        callbacks.history.interrupted = interrupt.requested
+        callbacks.on_train_end(logs)
+        if interrupt.requested:
+            _log.warning("fit: interrupted after step %d; the model is as that step left it", executor.iterations)
+        return callbacks.history
+
+    def _train_epoch(self, executor, x, y, order, batch_size, callbacks, interrupt) -> dict[str, float]:
+        means = _Means(self._metrics)
+        for i, index in enumerate(data.batches(len(x), batch_size, order)):
+            callbacks.on_train_batch_begin(i)
+            plan = self._train_step(executor, x, y, index)
+            means.add(plan.totals, len(plan.x))
+            callbacks.on_train_batch_end(i, {**means.result(), "size": len(plan.x)})
+            if interrupt.requested or self.stop_training:
+                break
+        return means.result()
+
+    def _train_step(self, executor, x, y, index):
+        plan = self._load(executor, "train", x, y, index)
+        executor.train_step(plan)
+        return plan
+
+    def _load(self, executor, mode, x, y, index):
+        """The plan for these samples, with them in its slots."""
+        size = len(range(*index.indices(len(x)))) if isinstance(index, slice) else len(index)
+        plan = executor.plan(mode, size)
+        data.fill(plan.x, x, index)
+        data.fill(plan.labels, y, index)
+        bad = executor.ops.first_non_finite(plan.x)
+        if bad >= 0:
+            within = bad // (plan.x.size // size)
+            sample = index.start + within if isinstance(index, slice) else index[within]
+            raise ValueError(
+                f"x: expected finite numbers. Received: {plan.x.flat[bad]} in sample {sample}. "
+                "The weights are as the step before left them"
+            )
+        return plan
+
+    # ---- evaluate ----
+    def evaluate(self, x, y, batch_size=None, verbose="auto", callbacks=None, return_dict=False):
+        """Mean loss and accuracy over samples, with the moving statistics and without dropout.
+
+        Args:
+            x: samples.
+            y: labels as the loss reads them.
+            batch_size: samples per step, 32 if None. It does not change the result beyond rounding.
+            verbose: as in `fit`.
+            callbacks: list of callbacks.
+            return_dict: return {"loss": ..., "accuracy": ...}.
+
+        Returns:
+            [loss, accuracy], or the loss alone if no metric was compiled.
+
+        Raises:
+            RuntimeError: before `compile`.
+            ValueError: on data that do not fit.
+        """
+        self._require_compiled("evaluate")
+        batch_size = data.check_batch_size(batch_size)
+        self._ensure_built(x)
+        x, y = self._checked(x, y)
+        callbacks = self._callbacks(callbacks, verbose, 1, len(x), batch_size)
+        return self._as_list(self._evaluate(x, y, batch_size, callbacks), return_dict)
+
+    def _evaluate(self, x, y, batch_size, callbacks) -> dict[str, float]:
+        executor, means = self._ready(), _Means(self._metrics)
+        callbacks.on_test_begin()
+        for i, index in enumerate(data.batches(len(x), batch_size)):
+            callbacks.on_test_batch_begin(i)
+            plan = self._load(executor, "evaluate", x, y, index)
+            plan.run()
+            means.add(plan.totals, len(plan.x))
+            callbacks.on_test_batch_end(i, {**means.result(), "size": len(plan.x)})
+        callbacks.on_test_end(means.result())
+        return means.result()
+
+    def _as_list(self, result: dict[str, float], return_dict: bool):
+        if return_dict:
+            return result
+        values = [result["loss"], *(result[name] for name in self._metrics)]
+        return values if self._metrics else values[0]
+
+    # ---- predict ----
+    def predict(self, x, batch_size=None, verbose="auto", callbacks=None) -> np.ndarray:
+        """The model's output for every sample, float32. Needs no `compile`.
+
+        Args:
+            x: samples. NaN and Inf pass through to the outputs they reach.
+            batch_size: samples per step, 32 if None.
+            verbose: as in `fit`.
+            callbacks: list of callbacks.
+
+        Returns:
+            Array of shape (N, ...).
+
+        Raises:
+            ValueError: on samples that do not fit the model.
+        """
+        batch_size = data.check_batch_size(batch_size)
+        self._ensure_built(x)
+        x = data.images(x, self.input_shape)
+        callbacks = self._callbacks(callbacks, verbose, 1, len(x), batch_size)
+        executor = self._ready()
+        result = np.empty((len(x), *self.output_shape[1:]), np.float32)
+        callbacks.on_predict_begin()
+        for i, index in enumerate(data.batches(len(x), batch_size)):
+            callbacks.on_predict_batch_begin(i)
+            plan = executor.plan("predict", index.stop - index.start)
+            data.fill(plan.x, x, index)
+            plan.run()
+            result[index] = plan.y
+            callbacks.on_predict_batch_end(i, {"size": len(plan.x)})
+        callbacks.on_predict_end()
+        return result
+
+    # ---- one batch ----
+    def train_on_batch(self, x, y, return_dict=False):
+        """One training step on one batch; returns what `evaluate` returns, as of before the update."""
+        self._require_compiled("train_on_batch")
+        self._ensure_built(x)
+        x, y = self._checked(x, y)
+        executor, means = self._ready(), _Means(self._metrics)
+        plan = self._train_step(executor, x, y, slice(0, len(x)))
+        means.add(plan.totals, len(x))
+        return self._as_list(means.result(), return_dict)
+
+    def test_on_batch(self, x, y, return_dict=False):
+        """Loss and metrics of one batch."""
+        return self.evaluate(x, y, batch_size=max(1, len(x)), verbose=0, return_dict=return_dict)
+
+    def predict_on_batch(self, x) -> np.ndarray:
+        """Output for one batch."""
+        return self.predict(x, batch_size=max(1, len(x)), verbose=0)
+
+    def _callbacks(self, callbacks, verbose, epochs, samples, batch_size):
+        from fastconv.callbacks import CallbackList
+
+        params = {"verbose": verbose, "epochs": epochs, "steps": -(-samples // batch_size), "samples": samples}
+        return CallbackList(callbacks, model=self, params=params, verbose=verbose)
+
+
+class _Means:
+    """Means over the samples seen so far, by the names of the logs."""
+
+    def __init__(self, names: list[str]):
+        self._names = names
+        self._loss = self._right = 0.0
+        self._seen = 0
+
+    def add(self, totals, size: int) -> None:
+        self._loss += float(totals[0])
+        self._right += float(totals[1])
+        self._seen += size
+
+    def result(self) -> dict[str, float]:
+        seen = max(self._seen, 1)
+        return {**{name: self._right / seen for name in self._names}, "loss": self._loss / seen}
+
+
+def _count(value, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise ValueError(f"{name}: expected an integer that is not negative. Received: {name}={value!r}")
+    return int(value)

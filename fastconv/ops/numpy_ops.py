@@ -1,0 +1,171 @@
+"""The reference: every op in plain NumPy, in the dtype of its arguments. Readable, slow, and the oracle of all tests.
+
+It changes only when the maths was wrong. Finite differences check it (tests/ops/test_numpy_ops.py).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def _windows(geometry, padded, r, s):
+    """The (N, P, Q, C) view of the padded image that filter tap (r, s) reads."""
+    rows = slice(r, r + (geometry.p - 1) * geometry.stride_h + 1, geometry.stride_h)
+    columns = slice(s, s + (geometry.q - 1) * geometry.stride_w + 1, geometry.stride_w)
+    return padded[:, rows, columns]
+
+
+def _padded(geometry, dtype):
+    """Zeros for an image with all its padding, and the slice where the image lies."""
+    g = geometry
+    height = max((g.p - 1) * g.stride_h + g.r, g.pad_top + g.h)
+    width = max((g.q - 1) * g.stride_w + g.s, g.pad_left + g.w)
+    inside = (slice(None), slice(g.pad_top, g.pad_top + g.h), slice(g.pad_left, g.pad_left + g.w))
+    return np.zeros((g.n, height, width, g.c), dtype), inside
+
+
+def _taps(geometry):
+    return ((r, s) for r in range(geometry.r) for s in range(geometry.s))
+
+
+def _channels(array, like):
+    """A per-channel argument, or the neutral element where it is None."""
+    return like if array is None else array
+
+
+def _axes(x):
+    return tuple(range(x.ndim - 1))
+
+
+def _activation(z, slope):
+    return np.where(z > 0, z, np.maximum(z, 0) if slope == 0 else slope * z)
+
+
+def philox_uniform(seed: int, stream: int, step: int, count: int) -> np.ndarray:
+    """`count` float32 numbers in [0, 1): Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+
+    Key = the 64 bits of `seed`; counter = (block low, block high, step low, stream), block = index // 4. The number is
+    the top 24 bits of each 32-bit word.
+    """
+    block = np.arange(-(-count // 4), dtype=np.uint64)
+    mask, low = np.uint64(0xFFFFFFFF), np.uint64(32)
+    counter = [block & mask, block >> low, np.full_like(block, step & 0xFFFFFFFF), np.full_like(block, stream)]
+    key = [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF]
+    for _ in range(10):
+        a, b = np.uint64(0xD2511F53) * counter[0], np.uint64(0xCD9E8D57) * counter[2]
+        counter = [(b >> low) ^ counter[1] ^ np.uint64(key[0]), b & mask, (a >> low) ^ counter[3] ^ np.uint64(key[1]), a & mask]
+        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    words = np.stack(counter, axis=1).reshape(-1)[:count]
+    return (words >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
+
+
+class NumpyOps:
+    """See `fastconv.ops.protocol.Ops` for what each method computes."""
+
+    name = "numpy"
+
+    def workspace_bytes(self, op, shapes, attrs):
+        return 0
+
+    def conv2d_fprop(self, geometry, x, w, b, y, workspace):
+        padded, inside = _padded(geometry, x.dtype)
+        padded[inside] = x.reshape(geometry.x_shape)
+        w = w.reshape(geometry.w_shape)
+        out = y.reshape(geometry.y_shape)
+        out[...] = 0 if b is None else b
+        for r, s in _taps(geometry):
+            out += _windows(geometry, padded, r, s) @ w[r, s]
+
+    def conv2d_dgrad(self, geometry, dy, w, dx, workspace):
+        padded, inside = _padded(geometry, dy.dtype)
+        dy, w = dy.reshape(geometry.y_shape), w.reshape(geometry.w_shape)
+        for r, s in _taps(geometry):
+            _windows(geometry, padded, r, s)[...] += dy @ w[r, s].T
+        dx.reshape(geometry.x_shape)[...] = padded[inside]
+
+    def conv2d_wgrad(self, geometry, x, dy, dw, db, workspace):
+        padded, inside = _padded(geometry, x.dtype)
+        padded[inside] = x.reshape(geometry.x_shape)
+        dy, out = dy.reshape(-1, geometry.k), dw.reshape(geometry.w_shape)
+        for r, s in _taps(geometry):
+            out[r, s] = _windows(geometry, padded, r, s).reshape(-1, geometry.c).T @ dy
+        if db is not None:
+            db[...] = dy.sum(axis=0)
+
+    def batchnorm_forward(
+        self, x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace
+    ):
+        batch_mean, variance = x.mean(axis=_axes(x)), x.var(axis=_axes(x))
+        mean[...] = batch_mean
+        rstd[...] = 1 / np.sqrt(variance + epsilon)
+        moving_mean[...] = moving_mean * momentum + batch_mean * (1 - momentum)
+        moving_variance[...] = moving_variance * momentum + variance * (1 - momentum)
+        y[...] = _activation((x - mean) * (rstd * _channels(gamma, 1)) + _channels(beta, 0), slope)
+
+    def batchnorm_inference(self, x, gamma, beta, moving_mean, moving_variance, y, epsilon, slope):
+        scale = _channels(gamma, 1) / np.sqrt(moving_variance + epsilon)
+        y[...] = _activation((x - moving_mean) * scale + _channels(beta, 0), slope)
+
+    def batchnorm_backward(self, dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, slope, workspace):
+        count = x.size // x.shape[-1]
+        xhat = (x - mean) * rstd
+        z = xhat * _channels(gamma, 1) + _channels(beta, 0)
+        dz = np.where(z > 0, dy, slope * dy)
+        dz_sum, dz_xhat_sum = dz.sum(axis=_axes(x)), (dz * xhat).sum(axis=_axes(x))
+        if dgamma is not None:
+            dgamma[...] = dz_xhat_sum
+        if dbeta is not None:
+            dbeta[...] = dz_sum
+        if dx is not None:
+            dx[...] = rstd * _channels(gamma, 1) * (dz - dz_sum / count - xhat * dz_xhat_sum / count)
+
+    def leaky_relu_forward(self, x, y, slope):
+        y[...] = _activation(x, slope)
+
+    def leaky_relu_backward(self, dy, x, dx, slope):
+        dx[...] = np.where(x > 0, dy, slope * dy)
+
+    def softmax_forward(self, x, y):
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        y[...] = e / e.sum(axis=-1, keepdims=True)
+
+    def softmax_backward(self, dy, y, dx):
+        dx[...] = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+
+    def softmax_xent(self, x, labels, totals, dx):
+        rows, classes = x.shape
+        y = np.eye(classes, dtype=x.dtype)[labels] if labels.ndim == 1 else labels
+        shifted = x - x.max(axis=1, keepdims=True)
+        log_sum = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        totals[0] = (y * (log_sum - shifted)).sum(dtype=np.float64)
+        totals[1] = (x.argmax(axis=1) == y.argmax(axis=1)).sum()
+        if dx is not None:
+            dx[...] = (np.exp(shifted - log_sum) * y.sum(axis=1, keepdims=True) - y) / rows
+
+    def dropout_forward(self, x, seed, step, y, rate, stream):
+        random = philox_uniform(int(seed[0]), stream, int(step[0]), x.size).reshape(x.shape)
+        y[...] = np.where(random >= np.float32(rate), x * (1 / (1 - rate) if rate < 1 else 0), 0)
+
+    def dropout_backward(self, dy, seed, step, dx, rate, stream):
+        self.dropout_forward(dy, seed, step, dx, rate, stream)
+
+    def first_non_finite(self, x):
+        bad = np.flatnonzero(~np.isfinite(x))
+        return int(bad[0]) if bad.size else -1
+
+    def add_forward(self, a, b, y):
+        np.add(a, b, out=y)
+
+    def adam_update(self, w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon):
+        t = float(step[0])
+        alpha = float(learning_rate[0]) * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+        m += (dw - m) * (1 - beta_1)
+        v += (dw * dw - v) * (1 - beta_2)
+        w -= alpha * m / (np.sqrt(v) + epsilon)
+
+    def sgd_update(self, w, dw, velocity, learning_rate, momentum, nesterov):
+        change = -float(learning_rate[0]) * dw
+        if velocity is not None:
+            velocity[...] = momentum * velocity + change
+            change = momentum * velocity + change if nesterov else velocity
+        w += change

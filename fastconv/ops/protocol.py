@@ -1,0 +1,118 @@
+"""The operations a plan can bind, as every backend offers them: same names, same arguments, same defaults.
+
+An op overwrites its outputs (`y`, `dx`, `dw`, `mean`, ...), allocates nothing and returns nothing. Shapes are NHWC for
+images, RSCK for filters (Keras' HWIO); `None` stands for an argument that is not there. `workspace` is scratch memory
+of the size that `workspace_bytes` names. docs/kernels.md is the contract in full.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from fastconv.geometry import Conv2DGeometry
+
+Array = Any  # numpy.ndarray, or cupy.ndarray on a GPU
+
+TAKES_WORKSPACE = frozenset(
+    ("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad", "batchnorm_forward", "batchnorm_backward")
+)
+
+
+class Ops(Protocol):
+    name: str
+
+    def workspace_bytes(self, op: str, shapes: dict[str, tuple[int, ...]], attrs: dict[str, Any]) -> int:
+        """Bytes of `workspace` that `op` wants for arguments of these shapes and attributes (0 if it takes none)."""
+
+    # ---- conv2d: y[n,p,q,k] = b[k] + sum_{r,s,c} x[n, p*stride_h + r - pad_top, q*stride_w + s - pad_left, c] w[r,s,c,k]
+    def conv2d_fprop(self, geometry: Conv2DGeometry, x: Array, w: Array, b: Array, y: Array, workspace: Array) -> None: ...
+    def conv2d_dgrad(self, geometry: Conv2DGeometry, dy: Array, w: Array, dx: Array, workspace: Array) -> None: ...
+    def conv2d_wgrad(
+        self, geometry: Conv2DGeometry, x: Array, dy: Array, dw: Array, db: Array, workspace: Array
+    ) -> None: ...
+
+    # ---- batchnorm over all axes but the last: z = gamma * (x - mean) * rstd + beta, y = z > 0 ? z : slope * z.
+    # slope 1 is batch normalization alone, other slopes fuse LeakyReLU or ReLU. gamma, beta, dgamma, dbeta may be None.
+    # forward: batch mean, biased batch variance v, rstd = 1/sqrt(v + epsilon); moving = moving*momentum + batch*(1-momentum)
+    def batchnorm_forward(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        y: Array,
+        mean: Array,
+        rstd: Array,
+        moving_mean: Array,
+        moving_variance: Array,
+        momentum: float,
+        epsilon: float,
+        slope: float,
+        workspace: Array,
+    ) -> None: ...
+    def batchnorm_inference(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        moving_mean: Array,
+        moving_variance: Array,
+        y: Array,
+        epsilon: float,
+        slope: float,
+    ) -> None: ...
+    def batchnorm_backward(
+        self,
+        dy: Array,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        mean: Array,
+        rstd: Array,
+        dx: Array,
+        dgamma: Array,
+        dbeta: Array,
+        slope: float,
+        workspace: Array,
+    ) -> None: ...
+
+    # ---- leaky_relu: y = x > 0 ? x : slope * x; slope 0 is ReLU. The gradient at 0 is the slope.
+    def leaky_relu_forward(self, x: Array, y: Array, slope: float) -> None: ...
+    def leaky_relu_backward(self, dy: Array, x: Array, dx: Array, slope: float) -> None: ...
+
+    # ---- softmax over the last axis
+    def softmax_forward(self, x: Array, y: Array) -> None: ...
+    def softmax_backward(self, dy: Array, y: Array, dx: Array) -> None: ...
+
+    # ---- softmax + cross-entropy from logits x (N, C), never clipped. labels: float (N, C) distributions, or int32 (N,).
+    # totals (float64, 2) = sum over samples of the loss, and how many have their largest logit at their label (ties: the
+    # first). dx = gradient of the mean loss, None where it is not wanted.
+    def softmax_xent(self, x: Array, labels: Array, totals: Array, dx: Array) -> None: ...
+
+    # ---- dropout: y = x / (1 - rate) where kept, else 0. Element i is kept if random(seed, stream, step, i) >= rate: a
+    # counter-based generator, so backward repeats the mask and no tensor holds it. seed, step: int64 arrays of one element.
+    def dropout_forward(self, x: Array, seed: Array, step: Array, y: Array, rate: float, stream: int) -> None: ...
+    def dropout_backward(self, dy: Array, seed: Array, step: Array, dx: Array, rate: float, stream: int) -> None: ...
+
+    # ---- a question, not a step: where the first NaN or Inf of x is (index into its elements), or -1
+    def first_non_finite(self, x: Array) -> int: ...
+
+    # ---- elementwise; y may be a
+    def add_forward(self, a: Array, b: Array, y: Array) -> None: ...
+
+    # ---- optimizers on flat buffers, in place on w and the slots; learning_rate: float32, step: int64 (1 on the first
+    # update), arrays of one element. Formulas as in Keras: keras.optimizers.Adam ("epsilon hat"), SGD.
+    def adam_update(
+        self,
+        w: Array,
+        dw: Array,
+        m: Array,
+        v: Array,
+        learning_rate: Array,
+        step: Array,
+        beta_1: float,
+        beta_2: float,
+        epsilon: float,
+    ) -> None: ...
+    def sgd_update(
+        self, w: Array, dw: Array, velocity: Array, learning_rate: Array, momentum: float, nesterov: bool
+    ) -> None: ...

@@ -1,0 +1,94 @@
+"""A model's plans: one per (mode, batch size), built on first use, sharing parameters, optimizer state and arena."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastconv import _core, rng
+from fastconv.plan import fuse as fusions
+from fastconv.plan.arena import Arena, aligned_empty
+from fastconv.plan.gradients import Backward
+from fastconv.plan.graph import Buffer, Graph
+from fastconv.plan.parameters import ParameterStore
+from fastconv.plan.plan import Plan
+
+
+class Executor:
+    """Runs a model on a backend.
+
+    Args:
+        model: emits its layers' steps (`emit(graph, x) -> y`) and has `weights` and `input_shape`.
+        ops: the backend.
+        loss: emits the loss from the output (None: predict only).
+        optimizer: emits the update of the flat parameters and names its slots (None: no training).
+        fuse: names of the fusions to apply (`fastconv.plan.fuse`).
+        dtype: of "float" buffers.
+    """
+
+    def __init__(self, model, ops, loss=None, optimizer=None, fuse=fusions.ALL, dtype=np.float32):
+        self.model, self.ops, self.loss, self.optimizer = model, ops, loss, optimizer
+        self._fuse, self._dtype = fuse, np.dtype(dtype)
+        self.arena = Arena()
+        self.store = ParameterStore(model.weights, dtype)
+        self._plans: dict[tuple, Plan] = {}
+        self._states: dict[str, np.ndarray] = {
+            "step": np.zeros(1, np.int64),
+            "seed": rng.generator().integers(2**63, size=1, dtype=np.int64),
+        }
+
+    @property
+    def iterations(self) -> int:
+        """Training steps taken."""
+        return int(self._states["step"][0])
+
+    def plan(self, mode: str, batch: int) -> Plan:
+        """The plan for this mode and batch size, bound and ready to run."""
+        if not self.store.holds(self.model.weights):
+            self.store = ParameterStore(self.model.weights, self._dtype)
+            self._plans.clear()
+        key = (mode, batch, _core.num_threads())  # workspaces are sized for the threads
+        if key not in self._plans:
+            plan = Plan(self._graph(mode, batch), self.ops, self._dtype)
+            if self.arena.reserve(plan.layout.size_bytes):
+                self._plans.clear()  # they are bound to the old, smaller block
+            plan.bind(self.arena, self._external)
+            self._plans[key] = plan
+        return self._plans[key]
+
+    def train_step(self, plan: Plan) -> None:
+        """One step on the batch in `plan.x` and `plan.labels`, with the learning rate the optimizer has now."""
+        self._states["step"] += 1
+        plan.run()
+
+    def _graph(self, mode: str, batch: int) -> Graph:
+        graph = Graph(mode, (batch, *self.model.input_shape[1:]))
+        y = self.model.emit(graph, graph.x)
+        if mode == "predict":
+            graph.y = y
+        else:
+            self.loss.emit(graph, y)
+        graph.prune()
+        fusions.fuse(graph, self._fuse)
+        if graph.training:
+            Backward(graph).run()
+            size = (self.store.trainable.size,)
+            self.optimizer.emit(graph, graph.state("w", size), graph.state("dw", size))
+        return graph
+
+    def _external(self, buffer: Buffer) -> np.ndarray:
+        """The array of a buffer that is not in the arena."""
+        if buffer.kind == "weight":
+            return self.store.views[buffer.owner]
+        if buffer.kind == "gradient":
+            return self.store.gradient_of(buffer.owner)
+        if buffer.name == "w":
+            return self.store.trainable
+        if buffer.name == "dw":
+            return self.store.gradient
+        if buffer.name == "learning_rate":
+            return self.optimizer.learning_rate_array
+        if buffer.name not in self._states:  # an optimizer's slot, zero before the first step
+            slot = aligned_empty(buffer.shape[0], self._dtype)
+            slot[:] = 0
+            self._states[buffer.name] = slot
+        return self._states[buffer.name]

@@ -1,0 +1,127 @@
+"""One rule per op: the steps of its backward pass. The file is the list of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastconv.plan.graph import Buffer, Graph, Step
+
+_RULES: dict[str, Callable] = {}
+
+
+def gradient_of(op: str):
+    def register(rule):
+        _RULES[op] = rule
+        return rule
+
+    return register
+
+
+class Backward:
+    """Appends the backward steps of a graph to it, from its loss back to its weights."""
+
+    def __init__(self, graph: Graph):
+        self.graph = graph
+        self.gradients: dict[Buffer, Buffer] = {}  # of buffers, weights included
+        self._repeated: list[tuple[Buffer, Buffer]] = []  # (gradient of a shared weight, one more contribution)
+        self._dependent: set[Buffer] = set()
+        for step in graph.steps:
+            if any(b.kind == "weight" or b in self._dependent for b in step.reads.values()):
+                self._dependent.update(step.writes.values())
+
+    def run(self) -> None:
+        forward = list(self.graph.steps)
+        y, dy = self.graph.loss_gradient
+        self.gradients[y] = dy
+        for step in reversed(forward):
+            dy = self.gradients.get(step.writes.get("y"))
+            if dy is not None and any(map(self.needed, step.reads.values())):
+                _RULES[step.op](self, step, dy)
+
+    def needed(self, x: Buffer) -> bool:
+        """Whether a gradient of `x` reaches a weight: the input of the first layer gets none."""
+        return x.kind == "weight" or x in self._dependent
+
+    def emit(self, op: str, writes: dict[str, Buffer], **arguments) -> Step:
+        step = self.graph.emit(op, writes, **arguments)
+        for total, part in self._repeated:
+            self.graph.emit("add_forward", {"y": total}, a=total, b=part)
+        self._repeated.clear()
+        return step
+
+    def weight_gradient(self, weight: Buffer | None) -> Buffer | None:
+        """Where a step writes a weight's gradient; further uses of a shared weight are added to the first."""
+        if weight is None:
+            return None
+        if weight not in self.gradients:
+            self.gradients[weight] = Buffer(f"d {weight.name}", weight.shape, "gradient", owner=weight.owner)
+            return self.gradients[weight]
+        part = Buffer(f"d {weight.name} +", weight.shape)
+        self._repeated.append((self.gradients[weight], part))
+        return part
+
+    def contribute(self, x: Buffer, op: str, /, writes: dict | None = None, **arguments) -> None:
+        """Emits `op` with a new buffer for the gradient of `x`, added to what other consumers of `x` contributed."""
+        dx = Buffer(f"d {x.name}", x.shape)
+        self.emit(op, {"dx": dx, **(writes or {})}, **arguments)
+        self.alias(x, dx)
+
+    def alias(self, x: Buffer, dx: Buffer) -> None:
+        """Takes an existing buffer as (a part of) the gradient of `x`: no copy, no kernel."""
+        if not self.needed(x):
+            return
+        if x in self.gradients:
+            total = Buffer(f"d {x.name}", x.shape)
+            self.emit("add_forward", {"y": total}, a=self.gradients[x], b=dx)
+            dx = total
+        self.gradients[x] = dx
+
+
+@gradient_of("conv2d_fprop")
+def conv2d(back: Backward, step: Step, dy: Buffer) -> None:
+    x, w, b, geometry = step.reads["x"], step.reads["w"], step.reads.get("b"), step.attrs["geometry"]
+    writes = {"dw": back.weight_gradient(w), "db": back.weight_gradient(b)}
+    back.emit("conv2d_wgrad", writes, geometry=geometry, x=x, dy=dy)
+    if back.needed(x):
+        back.contribute(x, "conv2d_dgrad", geometry=geometry, dy=dy, w=w)
+
+
+@gradient_of("batchnorm_forward")
+def batchnorm(back: Backward, step: Step, dy: Buffer) -> None:
+    x, gamma, beta = step.reads["x"], step.reads.get("gamma"), step.reads.get("beta")
+    writes = {"dgamma": back.weight_gradient(gamma), "dbeta": back.weight_gradient(beta)}
+    saved = {"mean": step.writes["mean"], "rstd": step.writes["rstd"], "slope": step.attrs["slope"]}
+    arguments = {"dy": dy, "x": x, "gamma": gamma, "beta": beta, **saved}
+    if back.needed(x):
+        back.contribute(x, "batchnorm_backward", writes=writes, **arguments)
+    else:
+        back.emit("batchnorm_backward", {"dx": None, **writes}, **arguments)
+
+
+@gradient_of("leaky_relu_forward")
+def leaky_relu(back: Backward, step: Step, dy: Buffer) -> None:
+    x = step.reads["x"]
+    back.contribute(x, "leaky_relu_backward", dy=dy, x=x, slope=step.attrs["slope"])
+
+
+@gradient_of("softmax_forward")
+def softmax(back: Backward, step: Step, dy: Buffer) -> None:
+    back.contribute(step.reads["x"], "softmax_backward", dy=dy, y=step.writes["y"])
+
+
+@gradient_of("dropout_forward")
+def dropout(back: Backward, step: Step, dy: Buffer) -> None:
+    same_mask = {"seed": step.reads["seed"], "step": step.reads["step"], **step.attrs}
+    back.contribute(step.reads["x"], "dropout_backward", dy=dy, **same_mask)
+
+
+@gradient_of("add_forward")
+def add(back: Backward, step: Step, dy: Buffer) -> None:
+    back.alias(step.reads["a"], dy)
+    back.alias(step.reads["b"], dy)
+
+
+@gradient_of("view")
+def view(back: Backward, step: Step, dy: Buffer) -> None:
+    x = step.reads["x"]
+    back.alias(x, back.graph.view(dy, x.shape, f"d {x.name}"))

@@ -1,0 +1,76 @@
+"""A graph bound to memory and a backend: a list of calls. Running a step is running the list."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from fastconv.ops.protocol import TAKES_WORKSPACE
+from fastconv.plan.arena import Arena, Layout
+from fastconv.plan.graph import Buffer, Graph, Step
+
+
+class Plan:
+    """The calls of one graph.
+
+    Args:
+        graph: what the model emitted, fused and differentiated.
+        ops: the backend that runs it (`fastconv.ops.protocol.Ops`).
+        dtype: what "float" buffers are.
+
+    `bind` gives the buffers memory; then `x` and `labels` are where the caller puts a batch, `run()` executes the
+    steps, and `totals` (or `y`) hold the result.
+    """
+
+    def __init__(self, graph: Graph, ops, dtype=np.float32):
+        self.graph, self.ops, self._float = graph, ops, np.dtype(dtype)
+        self.steps = [step for step in graph.steps if step.op != "view"]
+        for step in self.steps:
+            self._add_workspace(step)
+        inputs = [b for b in (graph.x, graph.labels) if b is not None]
+        self.layout = Layout(self.steps, inputs, graph.outputs, lambda b: self._dtype(b).itemsize)
+        self.calls: list[Any] = []
+        self.x = self.labels = self.totals = self.y = None
+
+    def _dtype(self, buffer: Buffer) -> np.dtype:
+        return self._float if buffer.dtype == "float" else np.dtype(buffer.dtype)
+
+    def _add_workspace(self, step: Step) -> None:
+        if step.op not in TAKES_WORKSPACE:
+            return
+        shapes = {name: b.shape for side in (step.reads, step.writes) for name, b in side.items()}
+        size = self.ops.workspace_bytes(step.op, shapes, step.attrs)
+        if size:
+            step.writes["workspace"] = Buffer(f"{step.op} workspace", (size // 4,), dtype="float32")
+        else:
+            step.attrs["workspace"] = None
+
+    def bind(self, arena: Arena, external) -> None:
+        """Gives every buffer memory: from the arena, or the array that `external(buffer)` returns."""
+        offsets = self.layout.offsets
+        arrays: dict[Buffer, np.ndarray] = {}
+
+        def array_of(buffer: Buffer):
+            if buffer not in arrays:
+                if buffer.root in offsets:
+                    arrays[buffer] = arena.view(offsets[buffer.root], buffer.shape, self._dtype(buffer))
+                else:
+                    arrays[buffer] = external(buffer.root).reshape(buffer.shape)
+            return arrays[buffer]
+
+        self.calls = [
+            functools.partial(
+                getattr(self.ops, step.op),
+                **{name: array_of(b) for side in (step.reads, step.writes) for name, b in side.items()},
+                **step.attrs,
+            )
+            for step in self.steps
+        ]
+        slots = (self.graph.x, self.graph.labels, self.graph.totals, self.graph.y)
+        self.x, self.labels, self.totals, self.y = (None if b is None else array_of(b) for b in slots)
+
+    def run(self) -> None:
+        for call in self.calls:
+            call()

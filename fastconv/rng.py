@@ -1,0 +1,21 @@
+"""The package's one random generator: initial weights, the order of samples, the seeds of dropout."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_generator: np.random.Generator | None = None
+
+
+def generator() -> np.random.Generator:
+    """The generator in use; seeded by the operating system until `set_seed`."""
+    global _generator
+    if _generator is None:
+        _generator = np.random.default_rng()
+    return _generator
+
+
+def set_seed(seed: int) -> None:
+    """Starts the generator anew from `seed`."""
+    global _generator
+    _generator = np.random.default_rng(seed)

@@ -1,0 +1,78 @@
+"""What all tests share: the check that an installed fastconv is tested, and the fixtures `ops`, `reference`, `rng`."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+
+
+def pytest_configure(config):
+    try:
+        from fastconv import _core  # noqa: F401
+    except ImportError as error:
+        raise pytest.UsageError(
+            f"The tests need fastconv installed, with its extension module: {error} Run `pip install .` or "
+            "`pip install -e .`, then `pytest`; `python -m pytest` imports the source folder instead."
+        ) from error
+
+
+def pytest_report_header(config):
+    import fastconv
+    from fastconv import _core
+
+    isas, threads = ", ".join(_core.supported_isas()), _core.num_threads()
+    return f"fastconv: {fastconv.__path__[0]}; instruction sets: {isas}; threads: {threads}"
+
+
+def pytest_generate_tests(metafunc):
+    if "ops" in metafunc.fixturenames:
+        from fastconv import _core
+
+        # The backends of this machine. A further one ("cuda") is a further name here and a branch in `ops`.
+        backends = [f"cpu-{isa}" for isa in _core.supported_isas()]
+        metafunc.parametrize("ops", backends, indirect=True)
+
+
+@pytest.fixture
+def ops(request):
+    """A `helpers.Runner` for each backend and instruction set of this machine, on one thread.
+
+    Thousands of tiny calls gain nothing from threads, and on a busy machine wait for them; tests/ops/test_determinism.py
+    shows that more threads give the same bits.
+    """
+    import helpers
+    from fastconv import _core
+    from fastconv.ops import get_ops
+
+    isa = request.param.removeprefix("cpu-")
+    before = _core.isa()
+    _core.set_isa(isa)
+    _core.set_num_threads(1)
+    yield helpers.Runner(get_ops("cpu"), np.float32, request.param)
+    _core.set_isa(before)
+    _core.set_num_threads(0)
+
+
+@pytest.fixture
+def reference():
+    """The `helpers.Runner` of the NumPy reference in float64."""
+    import helpers
+
+    return helpers.REFERENCE
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers that are the same in each run of a test, and on each backend."""
+    return np.random.default_rng(zlib.crc32(request.node.originalname.encode()))
+
+
+@pytest.fixture
+def threads():
+    """A function that sets the number of threads; the setting of before returns after the test."""
+    from fastconv import _core
+
+    yield _core.set_num_threads
+    _core.set_num_threads(0)

@@ -1,0 +1,159 @@
+"""Runs one op as the contract allows and no kinder: outputs and workspace start as NaN, every array lies between guard
+words and off the alignment of any vector, inputs must come back unchanged."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from types import SimpleNamespace
+
+import numpy as np
+
+from fastconv.ops import get_ops
+
+# A signalling NaN: read by mistake it spoils the result, and arithmetic that writes it back changes its bits.
+CANARY = np.uint32(0xFFA5A5A5)
+GUARD_WORDS = 16  # 64 bytes
+
+
+class Guarded:
+    """`array`: a C-contiguous array inside a larger block of canaries."""
+
+    def __init__(self, shape, dtype):
+        dtype = np.dtype(dtype)
+        size = math.prod(shape) * dtype.itemsize
+        self._start = 4 * GUARD_WORDS + dtype.itemsize  # a multiple of the item, of no vector
+        self._end = self._start + size
+        block = np.full(-(-self._end // 4) + GUARD_WORDS, CANARY)
+        self._canaries = block[: 2 * GUARD_WORDS].tobytes()
+        self._bytes = block.view(np.uint8)
+        self.array = self._bytes[self._start : self._end].view(dtype).reshape(shape)
+
+    def damage(self) -> str:
+        """Where a canary changed, or an empty string."""
+        before, after = self._bytes[: self._start], self._bytes[self._end :]
+        if before.tobytes() != self._canaries[: self._start]:
+            return "before"
+        return "after" if after.tobytes() != self._canaries[self._end % 4 :][: after.size] else ""
+
+
+def _conv2d_wgrad_shapes(arguments):
+    geometry = arguments["geometry"]
+    return {"dw": geometry.w_shape, "db": (geometry.k,)}
+
+
+def _batchnorm_forward_shapes(arguments):
+    x = arguments["x"]
+    return {"y": x.shape, "mean": x.shape[-1:], "rstd": x.shape[-1:]}
+
+
+def _batchnorm_backward_shapes(arguments):
+    x = arguments["x"]
+    return {"dx": x.shape, "dgamma": x.shape[-1:], "dbeta": x.shape[-1:]}
+
+
+def _like(output, source):
+    return lambda arguments: {output: arguments[source].shape}
+
+
+# The outputs of each op and their shapes; float32 on a backend, except `totals`.
+OUTPUTS = {
+    "conv2d_fprop": lambda arguments: {"y": arguments["geometry"].y_shape},
+    "conv2d_dgrad": lambda arguments: {"dx": arguments["geometry"].x_shape},
+    "conv2d_wgrad": _conv2d_wgrad_shapes,
+    "batchnorm_forward": _batchnorm_forward_shapes,
+    "batchnorm_inference": _like("y", "x"),
+    "batchnorm_backward": _batchnorm_backward_shapes,
+    "leaky_relu_forward": _like("y", "x"),
+    "leaky_relu_backward": _like("dx", "dy"),
+    "softmax_forward": _like("y", "x"),
+    "softmax_backward": _like("dx", "dy"),
+    "softmax_xent": lambda arguments: {"totals": (2,), "dx": arguments["x"].shape},
+    "dropout_forward": _like("y", "x"),
+    "dropout_backward": _like("dx", "dy"),
+    "add_forward": _like("y", "a"),
+    "adam_update": lambda arguments: {},
+    "sgd_update": lambda arguments: {},
+}
+
+# Arguments that an op updates in place.
+UPDATED = {
+    "batchnorm_forward": ("moving_mean", "moving_variance"),
+    "adam_update": ("w", "m", "v"),
+    "sgd_update": ("w", "velocity"),
+}
+
+
+@functools.cache
+def _parameters(backend, op):
+    return inspect.signature(getattr(backend, op)).parameters
+
+
+class Runner:
+    """A backend, with arrays converted to its dtype (integers keep theirs)."""
+
+    def __init__(self, ops, dtype, name: str):
+        self.ops, self.dtype, self.name = ops, np.dtype(dtype), name
+
+    def run(self, op: str, *, shared=None, workspace_bytes=None, **arguments) -> SimpleNamespace:
+        """Runs `op` and returns copies of what it wrote, by argument name.
+
+        Args:
+            op: a method of `fastconv.ops.protocol.Ops`.
+            shared: output name -> the input whose memory it gets, as in {"y": "x"}.
+            workspace_bytes: scratch to give instead of what the op asks for.
+            **arguments: the inputs. An output given as None stays None.
+
+        Raises:
+            AssertionError: if the op wrote outside its outputs or changed an input.
+        """
+        shared, guards = shared or {}, {}
+        for name, value in arguments.items():
+            if isinstance(value, np.ndarray):
+                guards[name] = self._guarded(value)
+        shapes = OUTPUTS[op](arguments)
+        for name, shape in shapes.items():
+            if name in shared:
+                guards[name] = guards[shared[name]]
+            elif arguments.get(name, ()) is not None:
+                guards[name] = self._guarded(np.full(shape, np.nan), np.float64 if name == "totals" else None)
+        arrays = {name: guard.array for name, guard in guards.items()}
+        call = {**arguments, **{name: arrays.get(name) for name in [*shapes, *arrays]}}
+        if "workspace" in _parameters(type(self.ops), op):
+            if workspace_bytes is None:
+                sizes = {name: array.shape for name, array in arrays.items()}
+                workspace_bytes = self.ops.workspace_bytes(op, sizes, call)
+            guards["workspace"] = Guarded((workspace_bytes // 4,), np.float32)
+            guards["workspace"].array.fill(np.nan)
+            call["workspace"] = guards["workspace"].array if workspace_bytes else None
+
+        written = {*shapes, *UPDATED.get(op, ()), "workspace"} | {shared[name] for name in shared}
+        before = {name: array.copy() for name, array in arrays.items() if name not in written}
+        getattr(self.ops, op)(**call)
+
+        for name, guard in guards.items():
+            assert not guard.damage(), f"{op} wrote {guard.damage()} {name}"
+        for name, array in before.items():
+            assert array.tobytes() == arrays[name].tobytes(), f"{op} changed its input {name}"
+        return SimpleNamespace(**{name: arrays[name].copy() for name in arrays if name in written})
+
+    def _guarded(self, value, dtype=None) -> Guarded:
+        if dtype is None:
+            dtype = self.dtype if value.dtype.kind == "f" else value.dtype
+        guard = Guarded(value.shape, dtype)
+        guard.array[...] = value
+        return guard
+
+
+REFERENCE = Runner(get_ops("numpy"), np.float64, "numpy")
+
+
+def float32(rng, *shape, scale=1.0, offset=0.0) -> np.ndarray:
+    """Normal random float32 numbers."""
+    return (rng.normal(size=shape) * scale + offset).astype(np.float32)
+
+
+def small_integers(rng, *shape) -> np.ndarray:
+    """Whole numbers 1 to 4 of either sign: sums of fewer than 2**20 products of two are exact in float32."""
+    return (rng.integers(1, 5, size=shape) * rng.choice((-1, 1), size=shape)).astype(np.float32)

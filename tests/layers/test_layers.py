@@ -1,0 +1,136 @@
+"""Settings, shapes, names and refusals of the layers; what they compute is tested through models and ops."""
+
+import numpy as np
+import pytest
+from fastconv import initializers, layers, utils
+from fastconv.layers.base import snake_case
+
+
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [("Conv2D", "conv2d"), ("LeakyReLU", "leaky_re_lu"), ("BatchNormalization", "batch_normalization"),
+     ("ReLU", "re_lu"), ("InputLayer", "input_layer"), ("Dense", "dense")],
+)  # fmt: skip
+def test_automatic_names_follow_keras(cls, name):
+    assert snake_case(cls) == name
+
+
+def test_automatic_names_count_up_and_start_anew():
+    utils.clear_session()
+    assert [layers.Dense(1).name for _ in range(3)] == ["dense", "dense_1", "dense_2"]
+    utils.clear_session()
+    assert layers.Dense(1).name == "dense"
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "expected"),
+    [
+        (layers.Conv2D(32, 3, strides=2, padding="same"), (None, 32, 32, 3), (None, 16, 16, 32)),
+        (layers.Conv2D(10, (4, 4), strides=2, padding="SAME"), (None, 32, 32, 3), (None, 16, 16, 10)),
+        (layers.Conv2D(2, (3, 5)), (None, 9, 9, 1), (None, 7, 5, 2)),
+        (layers.Dense(10), (None, 4, 6), (None, 4, 10)),
+        (layers.Flatten(), (None, 8, 8, 20), (None, 1280)),
+        (layers.BatchNormalization(), (None, 5, 7), (None, 5, 7)),
+        (layers.Dropout(0.5), (None, 3), (None, 3)),
+        (layers.LeakyReLU(), (None, 3), (None, 3)),
+    ],
+)
+def test_output_shapes(layer, shape, expected):
+    assert layer.compute_output_shape(shape) == expected
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.Conv2D(0, 3), r"filters: expected a positive integer.*filters=0"),
+        (lambda: layers.Conv2D(-1, 3), r"filters=-1"),
+        (lambda: layers.Conv2D(2.5, 3), r"filters=2.5"),
+        (lambda: layers.Conv2D(4, 0), r"kernel_size: expected positive integers.*kernel_size=0"),
+        (lambda: layers.Conv2D(4, (3, 3, 3)), r"kernel_size: expected an int or a pair"),
+        (lambda: layers.Conv2D(4, 3, strides=0), r"strides=0"),
+        (lambda: layers.Conv2D(4, 3, strides=(1, -2)), r"strides=\(1, -2\)"),
+        (lambda: layers.Conv2D(4, 3, padding="full"), r'padding: expected "valid" or "same".*full'),
+        (lambda: layers.Conv2D(4, 3, activation="swash"), r"activation: expected None or one of.*relu.*swash"),
+        (lambda: layers.Dense(0), r"units=0"),
+        (lambda: layers.Dense("ten"), r"units='ten'"),
+        (lambda: layers.Dropout(1.5), r"rate=1.5"),
+        (lambda: layers.LeakyReLU(-0.1), r"negative_slope=-0.1"),
+        (lambda: layers.BatchNormalization(momentum=1.5), r"momentum=1.5"),
+        (lambda: layers.BatchNormalization(epsilon=0), r"epsilon=0"),
+        (lambda: layers.Activation("sotfmax"), r"softmax.*sotfmax"),
+        (lambda: layers.Input((32, 0, 3)), r"shape=0"),
+        (lambda: layers.Input(32), r"shape as a tuple of sizes.*32"),
+        (lambda: layers.Dense(3, kernel_initializer="glorot"), r"initializer: expected"),
+    ],
+)
+def test_settings_out_of_range_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        layer = make()
+        layer(layers.Input((4,)))  # initializers are looked up when weights are made
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (lambda: layers.Conv2D(4, 3), (8, 8), r"rank 4.*\(None, 8, 8\)"),
+        (lambda: layers.Conv2D(4, 5), (3, 3, 1), r"kernel_size.*\(5, 5\).*\(3, 3\)"),
+        (lambda: layers.BatchNormalization(axis=1), (8, 8, 3), r"axis: expected -1 or 3.*axis=1"),
+        (lambda: layers.Add(), (8,), r"two or more inputs"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(layer, shape, message):
+    with pytest.raises(ValueError, match=message):
+        layer()(layers.Input(shape))
+
+
+def test_a_built_layer_refuses_another_channel_count():
+    conv, dense, norm = layers.Conv2D(4, 3), layers.Dense(3), layers.BatchNormalization()
+    for layer, shapes in ((conv, ((8, 8, 3), (8, 8, 4))), (dense, ((5,), (6,))), (norm, ((5,), (6,)))):
+        layer(layers.Input(shapes[0]))
+        with pytest.raises(ValueError, match=r"expected.*Received"):
+            layer(layers.Input(shapes[1]))
+
+
+def test_an_array_is_no_tensor():
+    with pytest.raises(TypeError, match="symbolic tensor.*ndarray"):
+        layers.Dense(3)(np.zeros((2, 3)))
+
+
+def test_leaky_relu_slopes():
+    assert layers.LeakyReLU().negative_slope == 0.3
+    assert layers.LeakyReLU(alpha=0.1).negative_slope == 0.1
+    assert layers.LeakyReLU(negative_slope=0.05).negative_slope == 0.05
+
+
+def test_weights_come_in_keras_order():
+    norm = layers.BatchNormalization()
+    norm(layers.Input((3,)))
+    assert [w.name for w in norm.weights] == ["gamma", "beta", "moving_mean", "moving_variance"]
+    assert [w.name for w in norm.non_trainable_weights] == ["moving_mean", "moving_variance"]
+
+
+def test_set_weights_changes_all_or_nothing():
+    dense = layers.Dense(2)
+    dense(layers.Input((3,)))
+    before = dense.get_weights()
+    with pytest.raises(ValueError, match=r"expected shape \(2,\).*\(3,\)"):
+        dense.set_weights([np.ones((3, 2)), np.ones(3)])
+    np.testing.assert_array_equal(dense.kernel.array, before[0])
+    with pytest.raises(ValueError, match="expected 2 arrays.*1"):
+        dense.set_weights([np.ones((3, 2))])
+
+
+@pytest.mark.parametrize(
+    ("shape", "limit"), [((3, 3, 32, 64), (6 / (9 * 96)) ** 0.5), ((4096, 128), (6 / 4224) ** 0.5), ((7,), (6 / 14) ** 0.5)]
+)
+def test_glorot_limits(shape, limit):
+    utils.set_random_seed(0)
+    values = initializers.glorot_uniform(shape)
+    assert values.dtype == np.float32 and np.abs(values).max() <= limit
+    if values.size > 1000:
+        assert np.abs(values).max() > 0.99 * limit
+        assert values.std() == pytest.approx(limit / 3**0.5, rel=0.02)
+
+
+def test_input_shape_argument_of_the_first_layer():
+    assert layers.Dense(3, input_shape=(4,)).first_input_shape == (None, 4)

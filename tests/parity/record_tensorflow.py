@@ -1,0 +1,224 @@
+"""Record from real TensorFlow and Keras what the tests compare fastconv with; CI then needs neither.
+
+    pip install "tensorflow-cpu==2.21.*" "keras==3.15.*"
+    FASTCONV_DATA=/path/to/cifar python tests/parity/record_tensorflow.py
+
+FASTCONV_DATA (or --data) is the folder of the binary CIFAR-10 files. Three files are written to tests/data, each with
+the versions, the seed, the date and this command:
+
+- golden_losses.json: the losses of the first training steps of "cnn" (without Dropout), "mlp" and "conv" at batch 32
+  on the first images of the bundled sample, from the weights that `golden.golden_weights` makes. Each run also has
+  its losses in float64 and `rounding`, the largest relative deviation of float32 runs whose first weights were moved
+  by a rounding error from the float64 losses: how far two right implementations may be apart.
+- tensorflow_padding.json: output sizes and padding of tf.nn.conv2d, measured, for some 800 sizes in one dimension.
+- keras_semantics.json: the cases of keras_cases.py.
+
+`--only padding` and the like re-record one file. Everything runs on the CPU with one thread, in a minute.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["COLUMNS"], os.environ["CUDA_VISIBLE_DEVICES"] = "80", "-1"
+
+import golden
+import keras
+import keras_networks
+import numpy as np
+import tensorflow as tf
+
+SEED = 2
+COMMAND = "python tests/parity/record_tensorflow.py"
+# name: (network, gain of golden_weights, steps). At gain 1 rounding grows too fast for more than a few steps of "cnn".
+RUNS = {
+    "cnn": ("cnn", 10.0, golden.STEPS),
+    "cnn-gain-1": ("cnn", 1.0, 4),
+    "mlp": ("mlp", 1.0, golden.STEPS),
+    "conv": ("conv", 1.0, golden.STEPS),
+}
+PERTURBED_RUNS = 6
+FLOAT32_ROUNDING = 2.0**-23
+# The sizes of the padding measurements.
+INPUT_SIZES = (*range(1, 18), 32, 33)
+KERNEL_SIZES = range(1, 8)
+STRIDES = range(1, 4)
+
+
+def read_sample(folder: str):
+    """Return the images (uint8, NHWC) and labels of the bundled sample, read from the full training set."""
+    root = Path(folder)
+    root = root / "cifar-10-batches-bin" if (root / "cifar-10-batches-bin").is_dir() else root
+    records = np.concatenate([np.fromfile(root / f"data_batch_{i}.bin", np.uint8) for i in range(1, 6)])
+    records = records.reshape(-1, 3073)
+    records = records[golden.sample_indices(records[:, 0])]
+    return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), records[:, 0]
+
+
+def train(run: str, images, labels, floatx: str = "float32", perturbation: int | None = None) -> dict:
+    """Train one run of `RUNS` and return its losses, its evaluation and the sums of its moving statistics."""
+    network, gain, steps = RUNS[run]
+    keras.config.set_floatx(floatx)
+    keras.config.set_dtype_policy(floatx)
+    model = keras_networks.build(keras, network, dropout=0.0)
+    shapes = [w.shape for w in model.get_weights()]
+    weights = golden.golden_weights(shapes, SEED, gain)
+    if perturbation is not None:
+        rng = np.random.default_rng(perturbation)
+        weights = [
+            (w * (1 + FLOAT32_ROUNDING * rng.uniform(-1, 1, w.shape))).astype(np.float32) if w.ndim > 1 else w
+            for w in weights
+        ]
+    model.set_weights(weights)
+    model.compile(
+        optimizer=keras.optimizers.Adam(keras_networks.LEARNING_RATES[network]),
+        loss="categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    losses = [float(model.train_on_batch(x, y)[0]) for x, y in golden.batches(images, labels, steps)]
+    evaluated = slice(0, golden.EVALUATED)
+    evaluation = model.evaluate(
+        golden.scaled(images[evaluated]), golden.one_hot(labels[evaluated]), batch_size=golden.BATCH_SIZE, verbose=0
+    )
+    sums = {w.path: float(np.sum(w.numpy(), dtype=np.float64)) for w in model.weights if "moving" in w.path}
+    return {"shapes": shapes, "losses": losses, "evaluate": [float(v) for v in evaluation], "moving_sums": sums}
+
+
+def golden_losses(data: str) -> dict:
+    images, labels = read_sample(data)
+    runs = {}
+    for name, (network, gain, steps) in RUNS.items():
+        keras.utils.clear_session()
+        exact = train(name, images, labels, "float64")
+        keras.utils.clear_session()
+        plain = train(name, images, labels)
+        perturbed = [train(name, images, labels, perturbation=i) for i in range(PERTURBED_RUNS)]
+        float32 = [plain, *perturbed]
+
+        def spread(pick, exact=exact, float32=float32):
+            return float(max(np.max(np.abs(np.divide(pick(run), pick(exact)) - 1)) for run in float32))
+
+        runs[name] = {
+            "network": network,
+            "learning_rate": keras_networks.LEARNING_RATES[network],
+            "gain": gain,
+            "steps": steps,
+            "weight_shapes": [list(shape) for shape in plain["shapes"]],
+            "losses": plain["losses"],
+            "evaluate": plain["evaluate"],
+            "moving_sums": plain["moving_sums"],
+            "float64": {key: exact[key] for key in ("losses", "evaluate", "moving_sums")},
+            "rounding": {
+                "losses": spread(lambda run: run["losses"]),
+                "evaluate_loss": spread(lambda run: run["evaluate"][0]),
+                "moving_sums": spread(lambda run: list(run["moving_sums"].values())) if plain["moving_sums"] else 0.0,
+            },
+        }
+    about = "steps on x/255 and one-hot labels; loss of a step before its update; see golden.py and the recorder"
+    return {
+        "about": about,
+        "batch_size": golden.BATCH_SIZE,
+        "optimizer": "Adam",
+        "loss": "categorical_crossentropy",
+        "evaluated_images": golden.EVALUATED,
+        "runs": runs,
+    }
+
+
+def padding() -> dict:
+    """Measure tf.nn.conv2d in one dimension, with whole numbers so that sums are exact.
+
+    The padding before the image is the only one, of all that could be, which gives TensorFlow's own output; the
+    padding after it is what the last window then lacks.
+    """
+    rng = np.random.default_rng(SEED)
+    rows = []
+    for size in INPUT_SIZES:
+        for kernel_size in KERNEL_SIZES:
+            x = rng.permutation(np.arange(1, size + 1)).astype(np.float32)
+            kernel = (3.0 ** np.arange(kernel_size)).astype(np.float32)
+            for stride in STRIDES:
+                for name in ("same", "valid"):
+                    if name == "valid" and kernel_size > size:
+                        continue
+                    y = tf.nn.conv2d(x.reshape(1, -1, 1, 1), kernel.reshape(-1, 1, 1, 1), stride, name.upper())
+                    y = y.numpy().reshape(-1)
+                    fits = [b for b in range(kernel_size) if np.array_equal(correlate(x, kernel, stride, b, len(y)), y)]
+                    if len(fits) != 1:
+                        raise RuntimeError(f"no single padding explains {(size, kernel_size, stride, name)}: {fits}")
+                    after = max((len(y) - 1) * stride + kernel_size - size - fits[0], 0)
+                    rows.append([size, kernel_size, stride, name, len(y), fits[0], after])
+    about = "tf.nn.conv2d in one dimension, measured; a valid kernel larger than its input is left out (an error)"
+    columns = ["input", "kernel", "stride", "padding", "output", "before", "after"]
+    return {"about": about, "columns": columns, "rows": rows}
+
+
+def correlate(x, kernel, stride: int, before: int, outputs: int) -> np.ndarray:
+    """Cross-correlation of one dimension with `before` zeros in front and as many as needed behind."""
+    behind = max((outputs - 1) * stride + len(kernel) - before - len(x), 0)
+    padded = np.concatenate([np.zeros(before), x, np.zeros(behind)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel))[::stride][:outputs]
+    return windows @ kernel
+
+
+def semantics() -> dict:
+    import keras_cases
+
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    return {"about": "small cases with their inputs; see keras_cases.py", **keras_cases.record(SEED)}
+
+
+def dump(value, indent: int = 0) -> str:
+    """JSON with a line for each key, and for each row of a list of lists or dicts; other lists stay on one line."""
+    pad = "\n" + " " * (indent + 1)
+    if isinstance(value, dict) and value:
+        items = (f"{json.dumps(key)}: {dump(item, indent + 1)}" for key, item in value.items())
+        return "{" + pad + ("," + pad).join(items) + "\n" + " " * indent + "}"
+    if isinstance(value, list) and value and isinstance(value[0], (dict, str)) and indent < 3:
+        return "[" + pad + ("," + pad).join(dump(item, indent + 1) for item in value) + "\n" + " " * indent + "]"
+    if isinstance(value, list) and len(value) > 40 and isinstance(value[0], list):
+        return "[" + pad + ("," + pad).join(json.dumps(item) for item in value) + "\n" + " " * indent + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default=os.environ.get("FASTCONV_DATA"), help="folder of the binary CIFAR-10 files")
+    parser.add_argument("--only", choices=("golden", "padding", "semantics"), help="record one file")
+    args = parser.parse_args()
+    if args.only in (None, "golden") and not args.data:
+        parser.error("the losses need --data (or the environment variable FASTCONV_DATA): the binary CIFAR-10 files")
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    header = {
+        "versions": {
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "seed": SEED,
+        "date": datetime.date.today().isoformat(),
+        "command": COMMAND,
+    }
+    files = {
+        "golden": ("golden_losses", lambda: golden_losses(args.data)),
+        "padding": ("tensorflow_padding", padding),
+        "semantics": ("keras_semantics", semantics),
+    }
+    for key, (name, record) in files.items():
+        if args.only in (None, key):
+            path = golden.DATA / f"{name}.json"
+            path.write_text(dump({**header, **record()}) + "\n", encoding="utf-8")
+            print(f"{path.relative_to(golden.DATA.parent.parent)}: {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

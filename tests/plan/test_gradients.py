@@ -1,0 +1,99 @@
+"""Whole-model gradients of the plan on the NumPy reference, in float64, against finite differences."""
+
+import numpy as np
+import pytest
+from fastconv import layers, losses, models, optimizers, utils
+from fastconv.ops import get_ops
+from fastconv.plan.executor import Executor
+
+
+def chain():
+    x = image = layers.Input((7, 6, 3))
+    x = layers.Conv2D(4, (3, 2), strides=2, padding="same")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.LeakyReLU()(x)
+    x = layers.Conv2D(5, 2, activation="relu")(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(6, use_bias=False)(x)
+    x = layers.BatchNormalization(center=False)(x)
+    x = layers.ReLU()(x)
+    x = layers.Dropout(0.4)(x)
+    return models.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+def residual():
+    x = image = layers.Input((5, 5, 2))
+    x = layers.Conv2D(4, 3, padding="same")(x)
+    y = layers.LeakyReLU()(layers.BatchNormalization(scale=False)(x))
+    x = layers.Add()([x, layers.Conv2D(4, 3, padding="same")(y), y])
+    x = layers.Flatten()(x)
+    return models.Model(image, layers.Activation("softmax")(layers.Dense(5)(x)))
+
+
+def shared_layer():
+    image = layers.Input((6,))
+    dense = layers.Dense(6, activation="leaky_relu")
+    return models.Model(image, layers.Dense(5, activation="softmax")(dense(dense(dense(image)))))
+
+
+def softmax_inside():
+    x = image = layers.Input((6,))
+    x = layers.Activation("softmax")(layers.Dense(7)(x))
+    return models.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+NETWORKS = [chain, residual, shared_layer, softmax_inside]
+
+
+class Case:
+    """A model bound to the reference in float64, and its loss as a function of the flat parameters."""
+
+    def __init__(self, network, fuse=()):
+        utils.set_random_seed(1)
+        model = network()
+        rng = np.random.default_rng(2)
+        for weight in model.trainable_weights:
+            weight.array += rng.normal(size=weight.shape) * 0.3
+        loss, optimizer = losses.CategoricalCrossentropy(), optimizers.SGD(0.0)  # weights stay where they are
+        self.executor = Executor(model, get_ops("numpy"), loss, optimizer, fuse=fuse, dtype=np.float64)
+        self.plan = self.executor.plan("train", 6)
+        self.executor.arena.fill_with_nan()
+        self.x = rng.normal(size=self.plan.x.shape)
+        self.labels = np.eye(5)[rng.integers(5, size=6)]
+
+    def loss(self) -> float:
+        self.plan.x[...], self.plan.labels[...] = self.x, self.labels
+        self.plan.run()  # without counting the step: dropout keeps its mask
+        return self.plan.totals[0] / len(self.x)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda f: f.__name__)
+def test_gradients_match_finite_differences(network):
+    case = Case(network)
+    case.loss()
+    gradient, parameters = case.executor.store.gradient.copy(), case.executor.store.trainable
+    assert np.isfinite(gradient).all()
+    step = 1e-6
+    for i in np.flatnonzero(parameters)[::3]:
+        value = parameters[i]
+        parameters[i] = value + step
+        above = case.loss()
+        parameters[i] = value - step
+        below = case.loss()
+        parameters[i] = value
+        assert (above - below) / (2 * step) == pytest.approx(gradient[i], abs=1e-8, rel=1e-6)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda f: f.__name__)
+def test_the_first_layer_gets_no_input_gradient(network):
+    case = Case(network)
+    x = case.plan.graph.x
+    producers = [s for s in case.plan.steps if s.op in ("conv2d_dgrad", "leaky_relu_backward")]
+    first = next(s for s in case.plan.steps if x in (b.root for b in s.reads.values()))
+    assert all(s.writes["dx"].name != f"d {x.name}" for s in producers), first
+
+
+def test_gradient_of_every_consumer_is_added():
+    case = Case(residual)
+    adds = [s for s in case.plan.steps if s.op == "add_forward"]
+    assert len(adds) == 2 + 2  # forward: two sums of three inputs; backward: x and y have two consumers each
