@@ -66,7 +66,7 @@ def show_config() -> None:
 
 @app.command()
 def train(
-    model: Annotated[NetworkName, typer.Option(help="The network.")] = _DEFAULT_NETWORK,
+    model: Annotated[NetworkName, typer.Option(metavar="NAME", help=f"{'|'.join(NETWORKS)}")] = _DEFAULT_NETWORK,
     data: Annotated[
         str,
         typer.Option(
@@ -77,25 +77,37 @@ def train(
     epochs: Annotated[
         list[int] | None,
         typer.Option(
-            min=1, help="Epochs. Give it again, paired with --batch-size, to go on training.", show_default="10"
+            min=1,
+            metavar="N",
+            help="Epochs. Give it again, paired with --batch-size, to go on training.",
+            show_default="10",
         ),
     ] = None,
     batch_size: Annotated[
-        list[int] | None, typer.Option(min=1, help="Images in a step; repeatable like --epochs.", show_default="32")
+        list[int] | None,
+        typer.Option(min=1, metavar="N", help="Images in a step; repeatable like --epochs.", show_default="32"),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Adam's step size.", show_default="0.005 for mlp, else 0.0005")
+        float | None, typer.Option(metavar="RATE", help="Adam's step size.", show_default="0.005 for mlp, else 0.0005")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, help="Makes the run repeatable to the bit.", show_default=False)
+        int | None,
+        typer.Option(
+            min=0, max=2**32 - 1, metavar="N", help="Makes the run repeatable to the bit.", show_default=False
+        ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="CPU threads.", show_default="all cores")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for weights, history and curves.", show_default="./fastconv-MODEL")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder for weights, history and curves.", show_default="./fastconv-MODEL"),
     ] = None,
     verbose: Annotated[
         int,
-        typer.Option(min=0, max=2, help="0 nothing, 1 a bar (in a log file a line an epoch), 2 Keras' lines."),
+        typer.Option(
+            min=0, max=2, metavar="0|1|2", help="0 nothing, 1 a bar (in a log file a line an epoch), 2 Keras' lines."
+        ),
     ] = 1,
 ) -> None:
     """Train a network on CIFAR-10, test it, and save it.

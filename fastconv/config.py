@@ -6,7 +6,9 @@ from fastconv import _core
 
 
 def set_num_threads(threads: int) -> None:
-    """Sets how many threads the kernels use; 0 returns to OpenMP's choice (OMP_NUM_THREADS, or the cores).
+    """Sets how many threads the kernels use; 0 returns to the default.
+
+    The default is OMP_NUM_THREADS, else the cores this process may use (affinity and container quota).
 
     Results have the same bits for any number.
 
@@ -37,9 +39,8 @@ def show_config() -> None:
 
     import numpy
 
-    openmp = "OpenMP" if _core.built_with_openmp() else "built without OpenMP: one thread"
     print(f"fastconv  {_core.__version__}")
     print(f"python    {platform.python_version()}, numpy {numpy.__version__}")
     print(f"cpu       {_core.isa()} (this processor: {', '.join(_core.supported_isas())})")
-    print(f"threads   {_core.num_threads()} ({openmp})")
+    print(f"threads   {_core.num_threads()}")
     print("cuda      not built")

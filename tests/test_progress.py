@@ -191,10 +191,16 @@ def test_the_bar_stays_within_its_row(clock, terminal, monkeypatch, columns):
     assert max(len(text) for text in drawn(terminal)[:-1]) < max(columns, 2)
 
 
+def test_the_bar_of_a_terminal_without_unicode_is_ascii(clock, terminal):
+    terminal.encoding = "ascii"
+    fit(clock)
+    assert terminal.getvalue().isascii()
+
+
 def test_a_finished_epoch_leaves_one_line_on_the_terminal(clock, terminal):
     fit(clock, epochs=3)
-    rows = [row.rsplit("\r\x1b[2K", 1)[-1] for row in terminal.getvalue().splitlines()]
-    assert [row[:9] for row in rows] == ["Epoch 1/3", "Epoch 2/3", "Epoch 3/3"]
+    rows = [row.rsplit("\r\x1b[2K", 1)[-1] for row in terminal.getvalue().split("\n")]
+    assert [row[:9] for row in rows] == ["Epoch 1/3", "Epoch 2/3", "Epoch 3/3", ""]
 
 
 def test_the_row_is_clean_when_other_callbacks_see_the_end_of_the_epoch(clock, terminal):

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kBlockFloats = 4096;  // of x: 16 KiB, half of a level-1 cache, for the second look at it
 constexpr int64_t kMinBlockLines = 16;
+constexpr int64_t kStripFloats = 1024, kMinStripLines = 4, kMaxStripLines = 16;
 // Vectors of columns swept together: with 5 tables in registers (backward), 4 vectors need 32 of them.
 constexpr int kGroup = 4, kBackwardGroup = FASTCONV_TARGET == 3 || FASTCONV_TARGET == 1 ? 4 : 2;
 
@@ -21,7 +22,7 @@ struct alignas(64) Table {
 
 // How rows become lines: `fold` rows of `channels` channels, a power of two; `pitch` floats from line to line.
 struct Lines {
-  int64_t first_channel, channels, fold, width, pitch, rows_per_block;
+  int64_t first_channel, channels, fold, width, pitch, rows_per_block, lines_per_strip;
 
   Lines(int64_t all_channels, int64_t channel_begin, int64_t channel_end) noexcept
       : first_channel(channel_begin), channels(channel_end - channel_begin), fold(1) {
@@ -34,14 +35,18 @@ struct Lines {
     pitch = fold == 1 ? all_channels : width;
     const int64_t lines = kBlockFloats / width;
     rows_per_block = fold * (lines > kMinBlockLines ? lines : kMinBlockLines);
+    lines_per_strip = kStripFloats / width;
+    if (lines_per_strip < kMinStripLines) lines_per_strip = kMinStripLines;
+    if (lines_per_strip > kMaxStripLines) lines_per_strip = kMaxStripLines;
   }
 
-  // Calls body(offset, lines, width) for rows [begin, end): the whole lines, then the rows that fill none.
+  // Calls body(offset, lines, width) for rows [begin, end): strips of whole lines, then the rows that fill none.
   template <typename Body>
   void cover(int64_t begin, int64_t end, Body&& body) const noexcept {
     const int64_t row_pitch = pitch / fold, lines = (end - begin) / fold, rest = (end - begin) % fold;
     const int64_t offset = begin * row_pitch + first_channel;
-    if (lines > 0) body(offset, lines, width);
+    for (int64_t line = 0; line < lines; line += lines_per_strip)
+      body(offset + line * pitch, line + lines_per_strip < lines ? lines_per_strip : lines - line, width);
     if (rest > 0) body(offset + lines * pitch, int64_t(1), rest * channels);
   }
 
@@ -114,8 +119,14 @@ inline void get_all(G group, f32v (&to)[G::vectors], const float* p, int lanes) 
 }
 
 template <typename G>
-inline void put_all(G group, float* p, const f32v (&from)[G::vectors], int lanes) noexcept {
-  for (int v = 0; v < G::vectors; ++v) put(group, p + v * kLanes, from[v], lanes);
+inline void add_all(G group, float* p, const f32v (&from)[G::vectors], int lanes) noexcept {
+  for (int v = 0; v < G::vectors; ++v)
+    put(group, p + v * kLanes, add(get(group, p + v * kLanes, lanes), from[v]), lanes);
+}
+
+template <int kVectors>
+inline void clear(f32v (&v)[kVectors]) noexcept {
+  for (int i = 0; i < kVectors; ++i) v[i] = zero();
 }
 
 enum class Activation { none, relu, leaky };
@@ -165,11 +176,11 @@ struct Tables {
 inline void add_lines(const float* x, int64_t lines, int64_t pitch, int64_t width, float* sum) noexcept {
   for_each_group<kGroup>(width, [&](auto group, int64_t column, int lanes) {
     f32v s[group.vectors];
-    get_all(group, s, sum + column, lanes);
+    clear(s);
     const float* from = x + column;
     for (int64_t line = 0; line < lines; ++line, from += pitch)
       for (int v = 0; v < group.vectors; ++v) s[v] = add(s[v], get(group, from + v * kLanes, lanes));
-    put_all(group, sum + column, s, lanes);
+    add_all(group, sum + column, s, lanes);
   });
 }
 
@@ -179,8 +190,8 @@ inline void add_moments(const float* x, int64_t lines, int64_t pitch, int64_t wi
   for_each_group<kGroup>(width, [&](auto group, int64_t column, int lanes) {
     f32v p[group.vectors], s1[group.vectors], s2[group.vectors];
     get_all(group, p, pivot + column, lanes);
-    get_all(group, s1, first + column, lanes);
-    get_all(group, s2, second + column, lanes);
+    clear(s1);
+    clear(s2);
     const float* from = x + column;
     for (int64_t line = 0; line < lines; ++line, from += pitch) {
       for (int v = 0; v < group.vectors; ++v) {
@@ -189,8 +200,8 @@ inline void add_moments(const float* x, int64_t lines, int64_t pitch, int64_t wi
         s2[v] = fma(d, d, s2[v]);
       }
     }
-    put_all(group, first + column, s1, lanes);
-    put_all(group, second + column, s2, lanes);
+    add_all(group, first + column, s1, lanes);
+    add_all(group, second + column, s2, lanes);
   });
 }
 
@@ -228,8 +239,8 @@ void backward_sums(const float* dy, const float* x, const Lines& lines, const Ta
       get_all(group, mean, tables.mean.at + column, lanes);
       get_all(group, scale, tables.scale.at + column, lanes);
       get_all(group, beta, tables.beta.at + column, lanes);
-      get_all(group, s1, first.at + column, lanes);
-      get_all(group, s2, second.at + column, lanes);
+      clear(s1);
+      clear(s2);
       const float *from = x + offset + column, *gradient = dy + offset + column;
       for (int64_t line = 0; line < count; ++line, from += lines.pitch, gradient += lines.pitch) {
         for (int v = 0; v < group.vectors; ++v) {
@@ -240,8 +251,8 @@ void backward_sums(const float* dy, const float* x, const Lines& lines, const Ta
           s2[v] = fma(dz, centered, s2[v]);
         }
       }
-      put_all(group, first.at + column, s1, lanes);
-      put_all(group, second.at + column, s2, lanes);
+      add_all(group, first.at + column, s1, lanes);
+      add_all(group, second.at + column, s2, lanes);
     });
   };
   lines.blocks(row_begin, row_end, [&](int64_t begin, int64_t end) {

@@ -29,7 +29,6 @@ PYBIND11_MODULE(_core, m) {
   m.def("supported_isas", &supported_isas);
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, pybind11::arg("threads"));
-  m.def("built_with_openmp", &built_with_openmp);
   bind::register_conv2d(m);
   bind::register_leaky_relu(m);
   bind::register_batchnorm(m);

@@ -6,9 +6,8 @@
 
 namespace fastconv {
 
-int num_threads() noexcept;          // threads a parallel_for may use now: set_num_threads, else OpenMP's own setting
-void set_num_threads(int threads);   // 0 returns to OpenMP's setting (OMP_NUM_THREADS, threadpoolctl, the cores)
-bool built_with_openmp() noexcept;
+int num_threads() noexcept;         // threads a parallel_for may use: set_num_threads, else the default
+void set_num_threads(int threads);  // 0: the default, which is OMP_NUM_THREADS or the cores this process may use
 
 using ParallelBody = void (*)(void* context, int64_t item, int thread);
 void parallel_for(int64_t items, int max_threads, ParallelBody body, void* context) noexcept;
@@ -17,8 +16,9 @@ void parallel_for(int64_t items, int max_threads, ParallelBody body, void* conte
 // Denormals are flushed to zero inside, on every thread, and the caller's setting is restored after.
 template <typename Body>
 void parallel_for(int64_t items, int max_threads, Body&& body) noexcept {
+  using Function = std::remove_reference_t<Body>;
   parallel_for(
-      items, max_threads, [](void* context, int64_t item, int thread) { (*static_cast<std::remove_reference_t<Body>*>(context))(item, thread); },
+      items, max_threads, [](void* context, int64_t item, int thread) { (*static_cast<Function*>(context))(item, thread); },
       &body);
 }
 

@@ -10,6 +10,7 @@ batches follow from rules written here:
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -81,3 +82,18 @@ def batches(images, labels, steps: int = STEPS, batch_size: int = BATCH_SIZE):
     for start in range(0, steps * batch_size, batch_size):
         part = slice(start, start + batch_size)
         yield scaled(images[part]), one_hot(labels[part])
+
+
+def fingerprint(images, labels) -> str:
+    """Return the sha256 of the images and labels (as uint8) that the recorded steps use."""
+    used = STEPS * BATCH_SIZE
+    parts = (np.ascontiguousarray(part[:used], np.uint8).reshape(-1) for part in (images, labels))
+    return hashlib.sha256(np.concatenate(list(parts)).tobytes()).hexdigest()
+
+
+def correlate(x, kernel, stride: int, before: int, outputs: int) -> np.ndarray:
+    """Cross-correlation of one dimension with `before` zeros in front and as many as needed behind."""
+    behind = max((outputs - 1) * stride + len(kernel) - before - len(x), 0)
+    padded = np.concatenate([np.zeros(before), x, np.zeros(behind)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel))[::stride][:outputs]
+    return windows @ kernel

@@ -145,19 +145,20 @@ def tiny_training(rng) -> list:
 
 def activations() -> list:
     x = tf.constant([-2.0, -0.0, 0.0, 1.5])
-    layers = {
-        "LeakyReLU()": keras.layers.LeakyReLU(),
-        "LeakyReLU(negative_slope=0.125)": keras.layers.LeakyReLU(negative_slope=0.125),
-        "ReLU()": keras.layers.ReLU(),
-        'Activation("relu")': keras.layers.Activation("relu"),
-        'Activation("leaky_relu")': keras.layers.Activation("leaky_relu"),
-    }
     cases = []
-    for written, layer in layers.items():
+    for name, arguments in (
+        ("LeakyReLU", {}),
+        ("LeakyReLU", {"negative_slope": 0.125}),
+        ("ReLU", {}),
+        ("Activation", {"activation": "relu"}),
+        ("Activation", {"activation": "leaky_relu"}),
+    ):
+        layer = getattr(keras.layers, name)(**arguments)
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x)
-        cases.append({"layer": written, "x": listed(x), "y": listed(y), "gradient": listed(tape.gradient(y, x))})
+        answers = {"x": listed(x), "y": listed(y), "gradient": listed(tape.gradient(y, x))}
+        cases.append({"layer": name, "arguments": arguments, **answers})
     return cases
 
 
@@ -190,7 +191,7 @@ def softmax_crossentropy() -> list:
 
 
 def layers_on_whole_numbers(rng) -> dict:
-    """Forward and gradients of Dense and Conv2D on small whole numbers: sums are exact, so tests compare to equality."""
+    """Forward and gradients of Dense and Conv2D on small whole numbers: sums are exact, tests ask for equality."""
     convolutions = []
     for shape, filters, size, strides, padding in (
         ((1, 6, 6, 2), 3, (4, 4), (2, 2), "same"),
