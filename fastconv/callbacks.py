@@ -127,7 +127,10 @@ class History(Callback):
         parts = [f"{len(self.epoch)} epoch{'' if len(self.epoch) == 1 else 's'}"]
         if self.interrupted:
             parts[0] += ", interrupted"
-        parts += [f"{key}={values[-1]:.4f}" for key, values in self.history.items() if values]
+        for key, values in self.history.items():
+            if values:
+                last = values[-1]
+                parts.append(f"{key}={last:.4f}" if isinstance(last, float) else f"{key}={last}")
         return f"<History: {', '.join(parts)}>"
 
 

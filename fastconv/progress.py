@@ -111,7 +111,7 @@ class ProgressCallback(Callback):
         self._open = True
         self._screen = _screen(self.verbose)
         self._next_draw = 0.0 if self._screen.live else _NEVER
-        self._start = self._now = self._after_first = time.perf_counter()
+        self._start = self._now = time.perf_counter()
 
     def _step(self, batch: int, logs: Logs | None) -> None:
         self._done = batch + 1
@@ -119,8 +119,6 @@ class ProgressCallback(Callback):
         if logs:
             self._samples += logs.get("size", 0)
             self._logs = logs
-        if batch == 0:
-            self._after_first = now
         if now >= self._next_draw:
             self._draw()
             self._next_draw = time.perf_counter() + _REDRAW_S
@@ -160,8 +158,7 @@ class ProgressCallback(Callback):
 
     def _keras_line(self, logs: Logs) -> str:
         now = time.perf_counter()
-        # Keras leaves the first step, which may compile, out of the time per step.
-        step = (now - self._after_first) / (self._done - 1) if self._done > 1 else now - self._start
+        step = (now - self._start) / max(self._done, 1)
         if step >= 1 or step == 0:
             per_step = f"{step:.0f}s"
         else:
@@ -184,6 +181,8 @@ def _short_metrics(logs: Logs) -> str:
 
 
 def _number(value: Any) -> str:
+    if not isinstance(value, (int, float)):  # what a user's callback added to the logs
+        return str(value)
     return f"{value:.4e}" if abs(value) <= 1e-3 else f"{value:.4f}"
 
 

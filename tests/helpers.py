@@ -72,6 +72,7 @@ OUTPUTS = {
     "softmax_xent": lambda arguments: {"totals": (2,), "dx": arguments["x"].shape},
     "dropout_forward": _like("y", "x"),
     "dropout_backward": _like("dx", "dy"),
+    "first_non_finite": lambda arguments: {},
     "add_forward": _like("y", "a"),
     "adam_update": lambda arguments: {},
     "sgd_update": lambda arguments: {},
@@ -97,7 +98,7 @@ class Runner:
         self.ops, self.dtype, self.name = ops, np.dtype(dtype), name
 
     def run(self, op: str, *, shared=None, workspace_bytes=None, **arguments) -> SimpleNamespace:
-        """Runs `op` and returns copies of what it wrote, by argument name.
+        """Runs `op` and returns copies of what it wrote, by argument name, and as `returned` what it returned, if anything.
 
         Args:
             op: a method of `fastconv.ops.protocol.Ops`.
@@ -130,13 +131,14 @@ class Runner:
 
         written = {*shapes, *UPDATED.get(op, ()), "workspace"} | {shared[name] for name in shared}
         before = {name: array.copy() for name, array in arrays.items() if name not in written}
-        getattr(self.ops, op)(**call)
+        returned = getattr(self.ops, op)(**call)
 
         for name, guard in guards.items():
             assert not guard.damage(), f"{op} wrote {guard.damage()} {name}"
         for name, array in before.items():
             assert array.tobytes() == arrays[name].tobytes(), f"{op} changed its input {name}"
-        return SimpleNamespace(**{name: arrays[name].copy() for name in arrays if name in written})
+        outputs = {name: arrays[name].copy() for name in arrays if name in written}
+        return SimpleNamespace(**outputs if returned is None else outputs | {"returned": returned})
 
     def _guarded(self, value, dtype=None) -> Guarded:
         if dtype is None:

@@ -77,6 +77,10 @@ def test_history_shows_an_interruption():
     assert repr(history) == "<History: 1 epoch, interrupted, accuracy=0.5000, loss=1.0000>"
 
 
+def test_history_shows_what_is_no_number():
+    assert repr(run(epochs=1, logs={"phase": "warm up"})) == "<History: 1 epoch, phase=warm up>"
+
+
 def test_hooks_come_in_keras_order():
     called = []
     hooks = [name for name in vars(Callback) if name.startswith("on_")]

