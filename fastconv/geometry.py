@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 PADDINGS = ("valid", "same")
@@ -47,7 +48,7 @@ class Conv2DGeometry(NamedTuple):
         return self.n * self.p * self.q * self.k * self.r * self.s * self.c
 
 
-def positive_int(value, name: str) -> int:
+def positive_int(value: object, name: str) -> int:
     """`value` as an int above 0, whatever integer type it has.
 
     Raises:
@@ -62,7 +63,7 @@ def positive_int(value, name: str) -> int:
     return number
 
 
-def pair(value, name: str) -> tuple[int, int]:
+def pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
     """An int or a pair of ints as (vertical, horizontal), both above 0.
 
     Raises:
@@ -101,7 +102,13 @@ def window(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]
     return (size - kernel) // stride + 1, 0
 
 
-def conv2d(x_shape, filters: int, kernel_size, strides=(1, 1), padding: str = "valid") -> Conv2DGeometry:
+def conv2d(
+    x_shape: Sequence[int],
+    filters: int,
+    kernel_size: int | Sequence[int],
+    strides: int | Sequence[int] = (1, 1),
+    padding: str = "valid",
+) -> Conv2DGeometry:
     """The geometry of a Conv2D on `x_shape` (N, H, W, C).
 
     Raises:
@@ -117,7 +124,7 @@ def conv2d(x_shape, filters: int, kernel_size, strides=(1, 1), padding: str = "v
         raise ValueError(f"conv2d: expected an input with no empty axis. Received: shape {tuple(x_shape)}")
     if padding == "valid" and (r > h or s > w):
         raise ValueError(
-            f"kernel_size: expected a window inside the image where padding is \"valid\". "
+            f'kernel_size: expected a window inside the image where padding is "valid". '
             f"Received: kernel_size={(r, s)}, image {(h, w)}"
         )
     (p, pad_top), (q, pad_left) = window(h, r, stride_h, padding), window(w, s, stride_w, padding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def ones(shape: tuple[int, ...]) -> np.ndarray:
 _KNOWN = {"glorot_uniform": glorot_uniform, "zeros": zeros, "ones": ones}
 
 
-def get(identifier):
+def get(identifier: str | Callable) -> Callable[[tuple[int, ...]], np.ndarray]:
     """The initializer called `identifier`, or `identifier` itself if it is a callable from shape to array.
 
     Raises:

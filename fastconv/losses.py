@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 class Loss:
@@ -53,7 +57,7 @@ class Loss:
         if len(output_shape) != 2:
             raise ValueError(f"{self.name}: expected a model output (N, classes). Received: shape {output_shape}")
 
-    def labels_of(self, y, classes: int) -> np.ndarray:
+    def labels_of(self, y: npt.ArrayLike, classes: int) -> np.ndarray:
         """`y` as the array the loss reads, checked in full.
 
         Raises:
@@ -139,7 +143,7 @@ class SparseCategoricalCrossentropy(Loss):
 _KNOWN = {loss.name: loss for loss in (CategoricalCrossentropy, SparseCategoricalCrossentropy)}
 
 
-def get(identifier) -> Loss:
+def get(identifier: str | Loss) -> Loss:
     """A loss object: `identifier` itself, or a new one by its name.
 
     Raises:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _ACCURACY = ("accuracy", "acc")
 
 
-def check_metrics(metrics) -> list[str]:
+def check_metrics(metrics: str | Iterable[str] | None) -> list[str]:
     """The metrics to report, under the names they were asked for.
 
     Raises:

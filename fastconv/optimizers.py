@@ -29,7 +29,7 @@ class Optimizer:
         return float(self._learning_rate)
 
     @learning_rate.setter
-    def learning_rate(self, value) -> None:
+    def learning_rate(self, value: float) -> None:
         if isinstance(value, bool) or not isinstance(value, (float, np.floating)):
             raise ValueError(f"learning_rate: expected a float. Received: learning_rate={value!r}")
         if not (math.isfinite(value) and value >= 0):
@@ -48,7 +48,9 @@ class Optimizer:
 
     def variable_count(self) -> int:
         """Numbers in its state as Keras counts them: iteration, learning rate, and the slots once built."""
-        parameters = sum(math.prod(w.shape) for w in self._executor.store.weights if w.trainable) if self._executor else 0
+        parameters = (
+            sum(math.prod(w.shape) for w in self._executor.store.weights if w.trainable) if self._executor else 0
+        )
         return 2 + len(self.slots) * parameters
 
     def emit(self, graph, w, dw) -> None:
@@ -87,7 +89,14 @@ class Adam(Optimizer):
 
     slots = ("m", "v")
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, name="adam"):
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        name: str = "adam",
+    ):
         super().__init__(learning_rate, name)
         self.beta_1, self.beta_2 = _fraction(beta_1, "beta_1"), _fraction(beta_2, "beta_2")
         if not epsilon > 0:
@@ -126,7 +135,7 @@ class SGD(Optimizer):
     0.9
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, name="SGD"):
+    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, nesterov: bool = False, name: str = "SGD"):
         super().__init__(learning_rate, name)
         self.momentum, self.nesterov = _fraction(momentum, "momentum"), bool(nesterov)
         self.slots = ("velocity",) if self.momentum else ()
@@ -146,7 +155,7 @@ class SGD(Optimizer):
 _KNOWN = {"adam": Adam, "sgd": SGD}
 
 
-def get(identifier) -> Optimizer:
+def get(identifier: str | Optimizer) -> Optimizer:
     """An optimizer object: `identifier` itself, or a new one with defaults by its name.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 
-from fastconv.layers.base import Layer
+from fastconv.layers.base import Layer, Shape
 
 LEAKY_RELU_FUNCTION_SLOPE = 0.2  # of activation="leaky_relu" in Keras; the layer LeakyReLU has 0.3
 
@@ -57,7 +57,13 @@ class LeakyReLU(Layer):
     0.3
     """
 
-    def __init__(self, negative_slope=0.3, name=None, input_shape=None, alpha=None):
+    def __init__(
+        self,
+        negative_slope: float = 0.3,
+        name: str | None = None,
+        input_shape: Shape | None = None,
+        alpha: float | None = None,
+    ):
         super().__init__(name, input_shape)
         slope = negative_slope if alpha is None else alpha
         if not isinstance(slope, numbers.Real) or not (math.isfinite(slope) and slope >= 0):
@@ -93,7 +99,7 @@ class Activation(Layer):
     'softmax'
     """
 
-    def __init__(self, activation, name=None, input_shape=None):
+    def __init__(self, activation: str | None, name: str | None = None, input_shape: Shape | None = None):
         super().__init__(name, input_shape)
         self.activation = check_activation(activation)
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
 from fastconv import initializers
+
+Shape = Sequence[Any]  # sizes; None where the batch is not known
+Initializer = str | Callable[[tuple[int, ...]], np.ndarray]
 
 _names: Counter = Counter()
 
@@ -45,7 +50,7 @@ class Weight:
     def path(self) -> str:
         return f"{self.layer_name}/{self.name}"
 
-    def assign(self, value) -> None:
+    def assign(self, value: Any) -> None:
         """Copies `value` in.
 
         Raises:
@@ -97,7 +102,7 @@ class Layer:
         input_shape: shape of one sample; lets a `Sequential` build its first layer at once.
     """
 
-    def __init__(self, name: str | None = None, input_shape=None):
+    def __init__(self, name: str | None = None, input_shape: Shape | None = None):
         if name is not None and not isinstance(name, str):
             raise ValueError(f"name: expected a string or None. Received: name={name!r}")
         self.name = name or auto_name(type(self).__name__)
@@ -105,11 +110,11 @@ class Layer:
         self.built = False
         self.weights: list[Weight] = []
 
-    def weight(self, name: str, shape, initializer, trainable: bool = True) -> Weight:
+    def weight(self, name: str, shape: Sequence[int], initializer: Initializer, trainable: bool = True) -> Weight:
         """A new weight of this layer, filled by `initializer` (name or callable)."""
         array = np.asarray(initializers.get(initializer)(tuple(shape)), np.float32)
         if array.shape != tuple(shape):
-            raise ValueError(f"{self.name}: expected an initial {name} of shape {tuple(shape)}. Received: {array.shape}")
+            raise ValueError(f"{self.name}: expected a {name} of shape {tuple(shape)}. Received: {array.shape}")
         weight = Weight(name, self.name, array, trainable)
         self.weights.append(weight)
         return weight
@@ -129,7 +134,7 @@ class Layer:
         """Copies of the weights, in the order they were made."""
         return [w.numpy() for w in self.weights]
 
-    def set_weights(self, weights) -> None:
+    def set_weights(self, weights: Iterable[Any]) -> None:
         """Copies arrays in, in the order of `get_weights`.
 
         Raises:
@@ -137,26 +142,26 @@ class Layer:
         """
         assign_all(self.weights, weights, self.name)
 
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: Any) -> None:
         """Makes the weights. Called once, with the shape of the first input."""
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple:
         return tuple(input_shape)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Any, x: Any) -> Any:
         raise NotImplementedError
 
-    def ensure_built(self, input_shape) -> None:
+    def ensure_built(self, input_shape: Any) -> None:
         if not self.built:
             self.build(input_shape)
             self.built = True
         else:
             self.check_input(input_shape)
 
-    def check_input(self, input_shape) -> None:
+    def check_input(self, input_shape: Any) -> None:
         """Raises ValueError if a built layer cannot take this shape."""
 
-    def __call__(self, inputs) -> Tensor:
+    def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """Connects the layer to a symbolic tensor (or a list of them, for layers that merge)."""
         tensors = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         for tensor in tensors:
@@ -169,7 +174,7 @@ class Layer:
         self.ensure_built(shapes)
         return Node(self, tensors, self.compute_output_shape(shapes)).output
 
-    def _input_shapes(self, tensors: list[Tensor]):
+    def _input_shapes(self, tensors: list[Tensor]) -> Any:
         if len(tensors) != 1:
             raise ValueError(f"{self.name}: expected one input. Received: {len(tensors)}")
         return tensors[0].shape
@@ -178,13 +183,13 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-def require_rank(input_shape, rank: int, layer: str, axes: str) -> None:
+def require_rank(input_shape: Shape, rank: int, layer: str, axes: str) -> None:
     """Raises ValueError unless the shape, batch included, has this many axes, none of them empty or unknown."""
     if len(input_shape) != rank:
         raise ValueError(f"{layer}: expected an input of rank {rank} {axes}. Received: shape {tuple(input_shape)}")
 
 
-def assign_all(weights: list[Weight], arrays, owner: str) -> None:
+def assign_all(weights: list[Weight], arrays: Iterable[Any], owner: str) -> None:
     """Copies `arrays` into `weights`, all or none."""
     arrays = [np.asarray(a) for a in arrays]
     if len(arrays) != len(weights):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numbers
 
-from fastconv.layers.base import Layer
+from fastconv.layers.base import Layer, Shape
 from fastconv.layers.core import channels_of
 
 
@@ -29,7 +29,14 @@ class BatchNormalization(Layer):
     """
 
     def __init__(
-        self, axis=-1, momentum=0.99, epsilon=1e-3, center=True, scale=True, name=None, input_shape=None
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        name: str | None = None,
+        input_shape: Shape | None = None,
     ):
         super().__init__(name, input_shape)
         if not isinstance(momentum, numbers.Real) or not 0 <= momentum <= 1:

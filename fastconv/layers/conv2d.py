@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fastconv import geometry
 from fastconv.layers.activation import check_activation, emit_activation
-from fastconv.layers.base import Layer, require_rank
+from fastconv.layers.base import Initializer, Layer, Shape, require_rank
 
 
 class Conv2D(Layer):
@@ -12,7 +14,7 @@ class Conv2D(Layer):
         filters: number of output channels, K.
         kernel_size: int or (R, S), in pixels.
         strides: int or (vertical, horizontal), in pixels.
-        padding: "valid" (none) or "same" (output = ceil(input / stride); an odd pixel of padding goes bottom and right).
+        padding: "valid" (none) or "same" (output = ceil(input / stride); an odd zero goes bottom and right).
         activation: None, "linear", "relu", "leaky_relu" or "softmax", applied to the result.
         use_bias: add one number per filter. Redundant before BatchNormalization, whose mean takes it out again.
         kernel_initializer: name or callable from shape to array.
@@ -20,7 +22,7 @@ class Conv2D(Layer):
 
     Input shape: (N, H, W, C). Output shape: (N, P, Q, K), see `fastconv.geometry.conv2d`.
     Weights: kernel (R, S, C, K), Glorot uniform; bias (K,), zeros.
-    Raises: ValueError if an argument is not positive or unknown, and at build if the window does not fit a "valid" image.
+    Raises: ValueError if an argument is out of range, and at build if the window does not fit a "valid" image.
     Source: keras.layers.Conv2D; the three passes follow Chetlur et al. 2014, arXiv:1410.0759.
 
     >>> Conv2D(32, 3, strides=2, padding="same").compute_output_shape((8, 32, 32, 3))
@@ -29,16 +31,16 @@ class Conv2D(Layer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        strides=(1, 1),
-        padding="valid",
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        name=None,
-        input_shape=None,
+        filters: int,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = (1, 1),
+        padding: str = "valid",
+        activation: str | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        name: str | None = None,
+        input_shape: Shape | None = None,
     ):
         super().__init__(name, input_shape)
         self.filters = geometry.positive_int(filters, "filters")

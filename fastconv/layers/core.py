@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from fastconv.geometry import positive_int
-from fastconv.layers.base import Layer, Node, Tensor, require_rank
+from fastconv.layers.base import Layer, Node, Shape, Tensor
 
 
 class InputLayer(Layer):
     """Where samples enter a functional model."""
 
-    def __init__(self, shape, name=None):
+    def __init__(self, shape: Sequence[int], name: str | None = None):
         super().__init__(name)
         try:
             sizes = tuple(shape)
@@ -24,7 +25,7 @@ class InputLayer(Layer):
         return graph.x
 
 
-def Input(shape, name=None) -> Tensor:  # noqa: N802 (Keras' name)
+def Input(shape: Sequence[int], name: str | None = None) -> Tensor:  # noqa: N802 (Keras' name)
     """A symbolic tensor for samples of `shape` (without the batch).
 
     Args:
@@ -61,10 +62,8 @@ class Flatten(Layer):
         return graph.view(x, self.compute_output_shape(x.shape), f"{self.name}.y")
 
 
-def channels_of(input_shape, layer: str, rank: int | None = None, axes: str = "") -> int:
-    """The size of the last axis, after a check of the rank (at least 2 where none is given)."""
-    if rank is not None:
-        require_rank(input_shape, rank, layer, axes)
-    elif len(input_shape) < 2:
+def channels_of(input_shape: Shape, layer: str) -> int:
+    """The size of the last axis, after a check that there is one beside the batch."""
+    if len(input_shape) < 2:
         raise ValueError(f"{layer}: expected an input of rank 2 or more. Received: shape {tuple(input_shape)}")
     return input_shape[-1]

@@ -4,7 +4,7 @@ import math
 
 from fastconv import geometry
 from fastconv.layers.activation import check_activation, emit_activation
-from fastconv.layers.base import Layer
+from fastconv.layers.base import Initializer, Layer, Shape
 from fastconv.layers.core import channels_of
 
 
@@ -29,13 +29,13 @@ class Dense(Layer):
 
     def __init__(
         self,
-        units,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        name=None,
-        input_shape=None,
+        units: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        bias_initializer: Initializer = "zeros",
+        name: str | None = None,
+        input_shape: Shape | None = None,
     ):
         super().__init__(name, input_shape)
         self.units = geometry.positive_int(units, "units")

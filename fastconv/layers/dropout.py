@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numbers
 
-from fastconv.layers.base import Layer
+from fastconv.layers.base import Layer, Shape
 
 
 class Dropout(Layer):
@@ -22,7 +22,7 @@ class Dropout(Layer):
     0.5
     """
 
-    def __init__(self, rate, name=None, input_shape=None):
+    def __init__(self, rate: float, name: str | None = None, input_shape: Shape | None = None):
         super().__init__(name, input_shape)
         if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 <= rate <= 1:
             raise ValueError(f"rate: expected a number in [0, 1]. Received: rate={rate!r}")

@@ -57,7 +57,7 @@ def split(x, y, share):
     at = int(len(x) * (1 - share))
     if at == 0 or at == len(x):
         raise ValueError(
-            f"validation_split: expected a share that leaves samples on both sides. Received: {share} of {len(x)} samples"
+            f"validation_split: expected a share that leaves samples on both sides. Received: {share} of {len(x)}"
         )
     return (x[:at], y[:at]), (x[at:], y[at:])
 

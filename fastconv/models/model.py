@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from os import PathLike
+from typing import Any
+
 import numpy as np
 
 from fastconv.layers.base import Layer, Node, Tensor, Weight, assign_all, auto_name
@@ -25,7 +29,7 @@ class Model(Trainer):
     30730
     """
 
-    def __init__(self, inputs, outputs, name: str | None = None):
+    def __init__(self, inputs: Tensor | Sequence[Tensor], outputs: Tensor | Sequence[Tensor], name: str | None = None):
         super().__init__()
         self.name = name or auto_name("Functional")
         self.nodes = sort_nodes(_single(inputs, "inputs"), _single(outputs, "outputs"))
@@ -74,7 +78,7 @@ class Model(Trainer):
     def count_params(self) -> int:
         return sum(layer.count_params() for layer in self.layers)
 
-    def emit(self, graph, x):
+    def emit(self, graph: Any, x: Any) -> Any:
         """Appends the layers' steps to a plan's graph; returns the buffer of the output."""
         buffers = {}
         for node in self.nodes:
@@ -86,7 +90,7 @@ class Model(Trainer):
         """Copies of all weights, layer by layer: kernel, bias; gamma, beta, moving_mean, moving_variance."""
         return [w.numpy() for w in self.weights]
 
-    def set_weights(self, weights) -> None:
+    def set_weights(self, weights: Iterable[Any]) -> None:
         """Copies arrays in, in the order of `get_weights`.
 
         Raises:
@@ -94,20 +98,27 @@ class Model(Trainer):
         """
         assign_all(self.weights, weights, self.name)
 
-    def save_weights(self, filepath) -> None:
+    def save_weights(self, filepath: str | PathLike[str]) -> None:
         """Writes the weights to a `.safetensors` file, whole or not at all (`fastconv.saving.save_weights`)."""
         from fastconv.saving import save_weights
 
         save_weights(self, filepath)
 
-    def load_weights(self, filepath) -> None:
+    def load_weights(self, filepath: str | PathLike[str]) -> None:
         """Reads what `save_weights` wrote; a file that does not fit leaves the model as it was."""
         from fastconv.saving import load_weights
 
         load_weights(self, filepath)
 
-    def summary(self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False,
-                layer_range=None) -> None:  # fmt: skip
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
         """Prints the layers with their output shapes and parameters, in Keras 3's layout.
 
         Args:
@@ -137,13 +148,13 @@ def _single(tensors, name: str) -> Tensor:
 
 
 def sort_nodes(x: Tensor, y: Tensor) -> list[Node]:
-    """The nodes between two tensors, every one after those it reads; farther from the output comes first (Keras' order).
+    """The nodes between two tensors, each after those it reads; farther from the output comes first (Keras' order).
 
     Raises:
         ValueError: if `x` is no input, or `y` depends on another one.
     """
     if not isinstance(x.node.layer, InputLayer):
-        raise ValueError(f"inputs: expected a tensor of Input(...). Received: the output of layer {x.node.layer.name!r}")
+        raise ValueError(f"inputs: expected a tensor of Input(...). Received: the output of {x.node.layer.name!r}")
     found: list[Node] = []  # every node after the ones it reads
     state: dict[Node, bool] = {}  # seen; True once its inputs are in `found`
     stack = [y.node]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from fastconv.layers.base import Layer, Node, Tensor, auto_name
 from fastconv.layers.core import Input, InputLayer
 from fastconv.models.model import Model
@@ -22,7 +24,7 @@ class Sequential(Model):
     7850
     """
 
-    def __init__(self, layers=None, name: str | None = None):
+    def __init__(self, layers: Iterable[Layer | Tensor] | None = None, name: str | None = None):
         Trainer.__init__(self)
         self.name = name or auto_name("Sequential")
         self.nodes: list[Node] = []
@@ -32,14 +34,14 @@ class Sequential(Model):
             self._append(layer)
         self._connect()
 
-    def _append(self, layer) -> None:
+    def _append(self, layer: Layer | Tensor) -> None:
         if isinstance(layer, Tensor) and isinstance(layer.node.layer, InputLayer):
             layer = layer.node.layer
         if not isinstance(layer, Layer):
             raise TypeError(f"{self.name}: expected a layer. Received: {layer!r}")
         if isinstance(layer, InputLayer):
             if self._layers or self._input:
-                raise ValueError(f"{self.name}: expected Input to come first. Received: it after {len(self._layers)} layers")
+                raise ValueError(f"{self.name}: expected Input to come first. Received: it elsewhere")
             self._input = Node(layer, [], layer.batch_shape).output
             return
         if any(layer.name == other.name for other in self._layers):
@@ -48,7 +50,7 @@ class Sequential(Model):
             self._input = Input(layer.first_input_shape[1:])
         self._layers.append(layer)
 
-    def add(self, layer) -> None:
+    def add(self, layer: Layer | Tensor) -> None:
         """Appends a layer."""
         before = list(self._layers), self._input
         self._append(layer)
@@ -73,7 +75,7 @@ class Sequential(Model):
         self._executor = None
         return layer
 
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: Sequence) -> None:
         """Builds the layers for samples of this shape (batch included, as in `x.shape`)."""
         if self._input is None:
             self._input = Input(tuple(input_shape)[1:])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +15,11 @@ from fastconv.models import data
 from fastconv.models.interrupt import Interrupt
 from fastconv.ops import get_ops
 from fastconv.plan.executor import Executor
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from fastconv.callbacks import Callback, History
 
 _log = logging.getLogger("fastconv")
 
@@ -29,7 +36,12 @@ class Trainer:
         self._executor: Executor | None = None
 
     # ---- compile ----
-    def compile(self, optimizer, loss, metrics=None) -> None:
+    def compile(
+        self,
+        optimizer: str | optimizers.Optimizer,
+        loss: str | losses.Loss,
+        metrics: str | Sequence[str] | None = None,
+    ) -> None:
         """Sets how the model learns.
 
         Args:
@@ -81,19 +93,19 @@ class Trainer:
     # ---- fit ----
     def fit(
         self,
-        x,
-        y,
-        batch_size=None,
-        epochs=1,
-        verbose="auto",
-        callbacks=None,
-        validation_split=0.0,
-        validation_data=None,
-        shuffle=True,
-        initial_epoch=0,
-        validation_batch_size=None,
-        validation_freq=1,
-    ):
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Callback | Sequence[Callback] | None = None,
+        validation_split: float = 0.0,
+        validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        shuffle: bool = True,
+        initial_epoch: int = 0,
+        validation_batch_size: int | None = None,
+        validation_freq: int = 1,
+    ) -> History:
         """Trains on arrays. A second call goes on where the first ended: weights, optimizer state, step count.
 
         Args:
@@ -191,7 +203,15 @@ class Trainer:
         return plan
 
     # ---- evaluate ----
-    def evaluate(self, x, y, batch_size=None, verbose="auto", callbacks=None, return_dict=False):
+    def evaluate(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        callbacks: Callback | Sequence[Callback] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """Mean loss and accuracy over samples, with the moving statistics and without dropout.
 
         Args:
@@ -235,7 +255,13 @@ class Trainer:
         return values if self._metrics else values[0]
 
     # ---- predict ----
-    def predict(self, x, batch_size=None, verbose="auto", callbacks=None) -> np.ndarray:
+    def predict(
+        self,
+        x: npt.ArrayLike,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        callbacks: Callback | Sequence[Callback] | None = None,
+    ) -> np.ndarray:
         """The model's output for every sample, float32. Needs no `compile`.
 
         Args:
@@ -268,7 +294,7 @@ class Trainer:
         return result
 
     # ---- one batch ----
-    def train_on_batch(self, x, y, return_dict=False):
+    def train_on_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, return_dict: bool = False) -> Any:
         """One training step on one batch; returns what `evaluate` returns, as of before the update."""
         self._require_compiled("train_on_batch")
         self._ensure_built(x)
@@ -278,13 +304,13 @@ class Trainer:
         means.add(plan.totals, len(x))
         return self._as_list(means.result(), return_dict)
 
-    def test_on_batch(self, x, y, return_dict=False):
+    def test_on_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch."""
-        return self.evaluate(x, y, batch_size=max(1, len(x)), verbose=0, return_dict=return_dict)
+        return self.evaluate(x, y, batch_size=max(1, np.shape(x)[0]), verbose=0, return_dict=return_dict)
 
-    def predict_on_batch(self, x) -> np.ndarray:
+    def predict_on_batch(self, x: npt.ArrayLike) -> np.ndarray:
         """Output for one batch."""
-        return self.predict(x, batch_size=max(1, len(x)), verbose=0)
+        return self.predict(x, batch_size=max(1, np.shape(x)[0]), verbose=0)
 
     def _callbacks(self, callbacks, verbose, epochs, samples, batch_size):
         from fastconv.callbacks import CallbackList

@@ -7,10 +7,18 @@ float64 arguments are computed in float64 by the NumPy reference. Arguments are 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fastconv import geometry
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+
+Strides = int | Sequence[int]
 
 
 @functools.cache
@@ -93,7 +101,13 @@ def _run(ops, op: str, **arguments) -> None:
     getattr(ops, op)(**arguments, workspace=workspace)
 
 
-def conv2d(x, kernel, bias=None, strides=1, padding="valid") -> np.ndarray:
+def conv2d(
+    x: npt.ArrayLike,
+    kernel: npt.ArrayLike,
+    bias: npt.ArrayLike | None = None,
+    strides: Strides = 1,
+    padding: str = "valid",
+) -> np.ndarray:
     """2D convolution (cross-correlation) of images with a bank of filters.
 
     Args:
@@ -125,7 +139,13 @@ def conv2d(x, kernel, bias=None, strides=1, padding="valid") -> np.ndarray:
     return y
 
 
-def conv2d_dgrad(dy, kernel, input_shape, strides=1, padding="valid") -> np.ndarray:
+def conv2d_dgrad(
+    dy: npt.ArrayLike,
+    kernel: npt.ArrayLike,
+    input_shape: Sequence[int],
+    strides: Strides = 1,
+    padding: str = "valid",
+) -> np.ndarray:
     """Gradient of `conv2d` with respect to its images (as a layer: transposed convolution).
 
     Args:
@@ -155,7 +175,13 @@ def conv2d_dgrad(dy, kernel, input_shape, strides=1, padding="valid") -> np.ndar
     return dx
 
 
-def conv2d_wgrad(x, dy, kernel_shape, strides=1, padding="valid") -> np.ndarray:
+def conv2d_wgrad(
+    x: npt.ArrayLike,
+    dy: npt.ArrayLike,
+    kernel_shape: Sequence[int],
+    strides: Strides = 1,
+    padding: str = "valid",
+) -> np.ndarray:
     """Gradient of `conv2d` with respect to its filters.
 
     Args:
@@ -194,7 +220,9 @@ def _require_channels(x, **parameters) -> None:
             _require_shape(array, (x.shape[-1],), name)
 
 
-def batch_norm(x, gamma, beta, epsilon=1e-3):
+def batch_norm(
+    x: npt.ArrayLike, gamma: npt.ArrayLike | None, beta: npt.ArrayLike | None, epsilon: float = 1e-3
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Batch normalization with the statistics of `x` over all axes but the last (training mode).
 
     Args:
@@ -238,7 +266,14 @@ def batch_norm(x, gamma, beta, epsilon=1e-3):
     return y, mean, variance
 
 
-def batch_norm_backward(dy, x, gamma, mean, variance, epsilon=1e-3):
+def batch_norm_backward(
+    dy: npt.ArrayLike,
+    x: npt.ArrayLike,
+    gamma: npt.ArrayLike | None,
+    mean: npt.ArrayLike,
+    variance: npt.ArrayLike,
+    epsilon: float = 1e-3,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of `batch_norm` with respect to x, gamma and beta.
 
     Args:
@@ -280,7 +315,7 @@ def batch_norm_backward(dy, x, gamma, mean, variance, epsilon=1e-3):
     return dx, dgamma, dbeta
 
 
-def leaky_relu(x, negative_slope=0.3) -> np.ndarray:
+def leaky_relu(x: npt.ArrayLike, negative_slope: float = 0.3) -> np.ndarray:
     """x where x > 0, else negative_slope * x. The slope of Keras' LeakyReLU layer is the default.
 
     Args:
@@ -302,7 +337,7 @@ def leaky_relu(x, negative_slope=0.3) -> np.ndarray:
     return y
 
 
-def leaky_relu_backward(dy, x, negative_slope=0.3) -> np.ndarray:
+def leaky_relu_backward(dy: npt.ArrayLike, x: npt.ArrayLike, negative_slope: float = 0.3) -> np.ndarray:
     """Gradient of `leaky_relu`: dy where x > 0, else negative_slope * dy (at 0 too, as in TensorFlow).
 
     Args:

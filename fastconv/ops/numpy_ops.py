@@ -42,7 +42,9 @@ def _activation(z, slope):
 
 
 def philox_uniform(seed: int, stream: int, step: int, count: int) -> np.ndarray:
-    """`count` float32 numbers in [0, 1): Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
+    """`count` float32 numbers in [0, 1) from Philox4x32-10.
+
+    Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
 
     Key = the 64 bits of `seed`; counter = (block low, block high, step low, stream), block = index // 4. The number is
     the top 24 bits of each 32-bit word.
@@ -53,7 +55,12 @@ def philox_uniform(seed: int, stream: int, step: int, count: int) -> np.ndarray:
     key = [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF]
     for _ in range(10):
         a, b = np.uint64(0xD2511F53) * counter[0], np.uint64(0xCD9E8D57) * counter[2]
-        counter = [(b >> low) ^ counter[1] ^ np.uint64(key[0]), b & mask, (a >> low) ^ counter[3] ^ np.uint64(key[1]), a & mask]
+        counter = [
+            (b >> low) ^ counter[1] ^ np.uint64(key[0]),
+            b & mask,
+            (a >> low) ^ counter[3] ^ np.uint64(key[1]),
+            a & mask,
+        ]
         key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
     words = np.stack(counter, axis=1).reshape(-1)[:count]
     return (words >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)

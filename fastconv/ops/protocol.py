@@ -13,9 +13,7 @@ from fastconv.geometry import Conv2DGeometry
 
 Array = Any  # numpy.ndarray, or cupy.ndarray on a GPU
 
-TAKES_WORKSPACE = frozenset(
-    ("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad", "batchnorm_forward", "batchnorm_backward")
-)
+TAKES_WORKSPACE = frozenset(("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad", "batchnorm_forward", "batchnorm_backward"))
 
 
 class Ops(Protocol):
@@ -24,8 +22,11 @@ class Ops(Protocol):
     def workspace_bytes(self, op: str, shapes: dict[str, tuple[int, ...]], attrs: dict[str, Any]) -> int:
         """Bytes of `workspace` that `op` wants for arguments of these shapes and attributes (0 if it takes none)."""
 
-    # ---- conv2d: y[n,p,q,k] = b[k] + sum_{r,s,c} x[n, p*stride_h + r - pad_top, q*stride_w + s - pad_left, c] w[r,s,c,k]
-    def conv2d_fprop(self, geometry: Conv2DGeometry, x: Array, w: Array, b: Array, y: Array, workspace: Array) -> None: ...
+    # ---- conv2d
+    # y[n,p,q,k] = b[k] + sum_{r,s,c} x[n, p*stride_h + r - pad_top, q*stride_w + s - pad_left, c] w[r,s,c,k]
+    def conv2d_fprop(
+        self, geometry: Conv2DGeometry, x: Array, w: Array, b: Array, y: Array, workspace: Array
+    ) -> None: ...
     def conv2d_dgrad(self, geometry: Conv2DGeometry, dy: Array, w: Array, dx: Array, workspace: Array) -> None: ...
     def conv2d_wgrad(
         self, geometry: Conv2DGeometry, x: Array, dy: Array, dw: Array, db: Array, workspace: Array
@@ -33,7 +34,8 @@ class Ops(Protocol):
 
     # ---- batchnorm over all axes but the last: z = gamma * (x - mean) * rstd + beta, y = z > 0 ? z : slope * z.
     # slope 1 is batch normalization alone, other slopes fuse LeakyReLU or ReLU. gamma, beta, dgamma, dbeta may be None.
-    # forward: batch mean, biased batch variance v, rstd = 1/sqrt(v + epsilon); moving = moving*momentum + batch*(1-momentum)
+    # forward: batch mean, biased batch variance v, rstd = 1 / sqrt(v + epsilon),
+    #          moving = moving * momentum + batch * (1 - momentum)
     def batchnorm_forward(
         self,
         x: Array,
@@ -83,13 +85,13 @@ class Ops(Protocol):
     def softmax_forward(self, x: Array, y: Array) -> None: ...
     def softmax_backward(self, dy: Array, y: Array, dx: Array) -> None: ...
 
-    # ---- softmax + cross-entropy from logits x (N, C), never clipped. labels: float (N, C) distributions, or int32 (N,).
-    # totals (float64, 2) = sum over samples of the loss, and how many have their largest logit at their label (ties: the
-    # first). dx = gradient of the mean loss, None where it is not wanted.
+    # ---- softmax + cross-entropy from logits x (N, C), never clipped. labels: float (N, C) distributions, int32 (N,).
+    # totals (float64, 2) = sum over samples of the loss, and how many have their largest logit at their label (the
+    # first of equals). dx = gradient of the mean loss, None where it is not wanted.
     def softmax_xent(self, x: Array, labels: Array, totals: Array, dx: Array) -> None: ...
 
     # ---- dropout: y = x / (1 - rate) where kept, else 0. Element i is kept if random(seed, stream, step, i) >= rate: a
-    # counter-based generator, so backward repeats the mask and no tensor holds it. seed, step: int64 arrays of one element.
+    # counter-based generator, so backward repeats the mask and no tensor holds it. seed, step: int64, one element.
     def dropout_forward(self, x: Array, seed: Array, step: Array, y: Array, rate: float, stream: int) -> None: ...
     def dropout_backward(self, dy: Array, seed: Array, step: Array, dx: Array, rate: float, stream: int) -> None: ...
 
