@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -116,19 +117,25 @@ def conv2d(
     """
     if len(x_shape) != 4:
         raise ValueError(f"conv2d: expected an input of rank 4 (N, H, W, C). Received: shape {tuple(x_shape)}")
-    n, h, w, c = x_shape
+    if 0 in x_shape:
+        raise ValueError(f"conv2d: expected an input with no empty axis. Received: shape {tuple(x_shape)}")
+    n, h, w, c = (positive_int(size, "input size") for size in x_shape)
     filters = positive_int(filters, "filters")
     (r, s), (stride_h, stride_w) = pair(kernel_size, "kernel_size"), pair(strides, "strides")
     padding = check_padding(padding)
-    if min(x_shape) <= 0:
-        raise ValueError(f"conv2d: expected an input with no empty axis. Received: shape {tuple(x_shape)}")
     if padding == "valid" and (r > h or s > w):
         raise ValueError(
             f'kernel_size: expected a window inside the image where padding is "valid". '
             f"Received: kernel_size={(r, s)}, image {(h, w)}"
         )
     (p, pad_top), (q, pad_left) = window(h, r, stride_h, padding), window(w, s, stride_w, padding)
-    return Conv2DGeometry(n, h, w, c, filters, r, s, p, q, stride_h, stride_w, pad_top, pad_left)
+    # A stride beyond the image reads one pixel a row whatever its size; cut, it fits the kernels' integers.
+    stride_h, stride_w = min(stride_h, h + r), min(stride_w, w + s)
+    g = Conv2DGeometry(n, h, w, c, filters, r, s, p, q, stride_h, stride_w, pad_top, pad_left)
+    for name, shape in (("input", g.x_shape), ("kernel", g.w_shape), ("output", g.y_shape)):
+        if math.prod(shape) >= 2**60:
+            raise ValueError(f"conv2d: expected sizes of the {name} that fit in memory. Received: shape {shape}")
+    return g
 
 
 def dense(rows: int, inputs: int, units: int) -> Conv2DGeometry:

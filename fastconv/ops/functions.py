@@ -7,6 +7,7 @@ float64 arguments are computed in float64 by the NumPy reference. Arguments are 
 from __future__ import annotations
 
 import functools
+import numbers
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -43,19 +44,18 @@ def _as_array(value, name: str) -> np.ndarray:
     """`value` as a C-contiguous float32 array, or float64 if it is one."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        raise ValueError(f"{name}: expected real numbers (float, int, uint or bool). Received: dtype {array.dtype}")
+        received = "None" if value is None else f"dtype {array.dtype}"
+        raise ValueError(f"{name}: expected real numbers (float, int, uint or bool). Received: {received}")
     dtype = np.float64 if array.dtype.kind == "f" and array.dtype.itemsize == 8 else np.float32
-    array = np.ascontiguousarray(array, dtype=dtype)
-    return array if array.flags.aligned else array.copy()
+    return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
 
 
-def _as_arrays(**values) -> tuple[list, str]:
-    """The arguments as arrays of one dtype, float64 if any is, and the backend for it; None stays None."""
-    arrays = {name: None if value is None else _as_array(value, name) for name, value in values.items()}
-    double = any(a is not None and a.dtype == np.float64 for a in arrays.values())
+def _as_arrays(optional: tuple[str, ...] = (), **values) -> tuple[list, str]:
+    """The arguments as arrays of one dtype, float64 if any is, and the backend for it; optional ones may be None."""
+    arrays = [None if value is None and name in optional else _as_array(value, name) for name, value in values.items()]
+    double = any(a is not None and a.dtype == np.float64 for a in arrays)
     dtype = np.float64 if double else np.float32
-    converted = [None if a is None else a.astype(dtype, copy=False) for a in arrays.values()]
-    return converted, "numpy" if double else "cpu"
+    return [None if a is None else a.astype(dtype, copy=False) for a in arrays], "numpy" if double else "cpu"
 
 
 def _require_rank(array, rank: int, name: str, axes: str) -> None:
@@ -126,7 +126,7 @@ def conv2d(
     >>> conv2d(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 2)), padding="same").shape
     (1, 4, 4, 2)
     """
-    (x, kernel, bias), backend = _as_arrays(x=x, kernel=kernel, bias=bias)
+    (x, kernel, bias), backend = _as_arrays(("bias",), x=x, kernel=kernel, bias=bias)
     _require_rank(x, 4, "x", "(N, H, W, C)")
     _require_rank(kernel, 4, "kernel", "(R, S, C, K)")
     _require_not_empty(x, "x")
@@ -220,6 +220,11 @@ def _require_channels(x, **parameters) -> None:
             _require_shape(array, (x.shape[-1],), name)
 
 
+def _require_epsilon(epsilon) -> None:
+    if not isinstance(epsilon, numbers.Real) or not epsilon >= 0:
+        raise ValueError(f"epsilon: expected a number that is not negative. Received: epsilon={epsilon!r}")
+
+
 def batch_norm(
     x: npt.ArrayLike, gamma: npt.ArrayLike | None, beta: npt.ArrayLike | None, epsilon: float = 1e-3
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -241,10 +246,9 @@ def batch_norm(
     >>> y.ravel().tolist(), mean.item(), variance.item()
     ([-1.0, 1.0], 2.0, 1.0)
     """
-    (x, gamma, beta), backend = _as_arrays(x=x, gamma=gamma, beta=beta)
+    (x, gamma, beta), backend = _as_arrays(("gamma", "beta"), x=x, gamma=gamma, beta=beta)
     _require_channels(x, gamma=gamma, beta=beta)
-    if not epsilon >= 0:
-        raise ValueError(f"epsilon: expected a number that is not negative. Received: epsilon={epsilon!r}")
+    _require_epsilon(epsilon)
     channels = x.shape[-1]
     y, mean, rstd = np.empty_like(x), np.empty(channels, x.dtype), np.empty(channels, x.dtype)
     moving_mean, variance = np.zeros(channels, x.dtype), np.zeros(channels, x.dtype)
@@ -293,9 +297,11 @@ def batch_norm_backward(
     >>> [g.shape for g in batch_norm_backward(np.ones((8, 3)), np.eye(8, 3), None, np.zeros(3), np.ones(3))]
     [(8, 3), (3,), (3,)]
     """
-    (dy, x, gamma, mean, variance), backend = _as_arrays(dy=dy, x=x, gamma=gamma, mean=mean, variance=variance)
+    arrays, backend = _as_arrays(("gamma",), dy=dy, x=x, gamma=gamma, mean=mean, variance=variance)
+    dy, x, gamma, mean, variance = arrays
     _require_channels(x, gamma=gamma, mean=mean, variance=variance)
     _require_shape(dy, x.shape, "dy")
+    _require_epsilon(epsilon)
     rstd = (1 / np.sqrt(variance.astype(np.float64) + epsilon)).astype(x.dtype)
     dx, dgamma, dbeta = np.empty_like(x), np.empty_like(mean), np.empty_like(mean)
     _run(
