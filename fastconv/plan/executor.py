@@ -30,6 +30,7 @@ class Executor:
         self._fuse, self._dtype = fuse, np.dtype(dtype)
         self.arena = Arena()
         self.store = ParameterStore(model.weights, dtype)
+        self._checked = ParameterStore.made
         self._plans: dict[tuple, Plan] = {}
         self._states: dict[str, np.ndarray] = {
             "step": np.zeros(1, np.int64),
@@ -43,9 +44,11 @@ class Executor:
 
     def plan(self, mode: str, batch: int) -> Plan:
         """The plan for this mode and batch size, bound and ready to run."""
-        if not self.store.holds(self.model.weights):
-            self.store = ParameterStore(self.model.weights, self._dtype)
-            self._plans.clear()
+        if self._checked != ParameterStore.made:  # another model may have gathered weights that this one shares
+            if not self.store.holds(self.model.weights):
+                self.store = ParameterStore(self.model.weights, self._dtype)
+                self._plans.clear()
+            self._checked = ParameterStore.made
         key = (mode, batch, _core.num_threads())  # workspaces are sized for the threads
         if key not in self._plans:
             plan = Plan(self._graph(mode, batch), self.ops, self._dtype)
