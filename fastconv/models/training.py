@@ -59,8 +59,8 @@ class Trainer:
         self._executor = None
         if optimizer.compiled:
             warnings.warn(
-                f"optimizer {optimizer.name!r} was compiled into a model before; it starts afresh in {self.name!r}, "
-                "and both share its learning rate.",
+                f"optimizer {optimizer.name!r} was compiled before; it starts afresh in {self.name!r}, with the learning "
+                "rate in common. Give each model an optimizer of its own to tell them apart.",
                 stacklevel=2,
             )
         optimizer.compiled = True
