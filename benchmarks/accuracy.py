@@ -17,8 +17,9 @@ import sys
 import time
 from pathlib import Path
 
-import fastconv
 import numpy as np
+
+import fastconv
 from fastconv import datasets, optimizers, utils
 from fastconv.models.networks import NETWORKS
 

@@ -86,7 +86,7 @@ def atomic_write(path: StrPath, mode: str = "wb", **open_args: Any) -> Iterator[
 
     Example:
 
-    >>> with atomic_write("/tmp/numbers.txt", "w") as file:
+    >>> with atomic_write("numbers.txt", "w") as file:
     ...     _ = file.write("1, 2, 3")
     """
     path = os.path.realpath(path)

@@ -1,6 +1,6 @@
 """The first training steps of the seed networks against losses recorded from TensorFlow (parity/record_tensorflow.py).
 
-The bounds are the issue's 1e-4 for losses, and ten times what rounding alone did to TensorFlow's own runs (`rounding`
+The bounds are 1e-4 for losses, and ten times what rounding alone did to TensorFlow's own runs (`rounding`
 in the file) for the rest.
 """
 

@@ -35,7 +35,8 @@ class System:
     def setup(self, network, batch_size, threads, data, learning_rate):
         self.network, self.batch_size, self.learning_rate = network, batch_size, learning_rate
         with np.load(data) as arrays:
-            self.x, self.y = arrays["x"], arrays["y"]
+            self.x = arrays["images"].astype(np.float32) / np.float32(255)
+            self.y = np.eye(10, dtype=np.float32)[arrays["labels"].reshape(-1)]
             self.weights = [arrays[f"w{i}"] for i in range(len(arrays.files) - 2)]
         versions = self.begin(threads)
         self.models = {}
