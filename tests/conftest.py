@@ -39,10 +39,10 @@ def pytest_generate_tests(metafunc):
 def ops(request):
     """A `helpers.Runner` for each backend and instruction set of this machine, on one thread.
 
-    Thousands of tiny calls gain nothing from threads, and on a busy machine wait for them; tests/ops/test_determinism.py
-    shows that more threads give the same bits.
+    Thousands of tiny calls gain nothing from threads; ops/test_determinism.py shows that more give the same bits.
     """
     import helpers
+
     from fastconv import _core
     from fastconv.ops import get_ops
 

@@ -94,11 +94,11 @@ def _parameters(backend, op):
 class Runner:
     """A backend, with arrays converted to its dtype (integers keep theirs)."""
 
-    def __init__(self, ops, dtype, name: str):
-        self.ops, self.dtype, self.name = ops, np.dtype(dtype), name
+    def __init__(self, ops, dtype, name: str, allocate=Guarded):
+        self.ops, self.dtype, self.name, self.allocate = ops, np.dtype(dtype), name, allocate
 
     def run(self, op: str, *, shared=None, workspace_bytes=None, **arguments) -> SimpleNamespace:
-        """Runs `op` and returns copies of what it wrote, by argument name, and as `returned` what it returned, if anything.
+        """Runs `op` and returns copies of what it wrote, by argument name (and what it returned, as `returned`).
 
         Args:
             op: a method of `fastconv.ops.protocol.Ops`.
@@ -125,7 +125,7 @@ class Runner:
             if workspace_bytes is None:
                 sizes = {name: array.shape for name, array in arrays.items()}
                 workspace_bytes = self.ops.workspace_bytes(op, sizes, call)
-            guards["workspace"] = Guarded((workspace_bytes // 4,), np.float32)
+            guards["workspace"] = self.allocate((workspace_bytes // 4,), np.float32)
             guards["workspace"].array.fill(np.nan)
             call["workspace"] = guards["workspace"].array if workspace_bytes else None
 
@@ -140,10 +140,10 @@ class Runner:
         outputs = {name: arrays[name].copy() for name in arrays if name in written}
         return SimpleNamespace(**outputs if returned is None else outputs | {"returned": returned})
 
-    def _guarded(self, value, dtype=None) -> Guarded:
+    def _guarded(self, value, dtype=None):
         if dtype is None:
             dtype = self.dtype if value.dtype.kind == "f" else value.dtype
-        guard = Guarded(value.shape, dtype)
+        guard = self.allocate(value.shape, dtype)
         guard.array[...] = value
         return guard
 
@@ -159,3 +159,56 @@ def float32(rng, *shape, scale=1.0, offset=0.0) -> np.ndarray:
 def small_integers(rng, *shape) -> np.ndarray:
     """Whole numbers 1 to 4 of either sign: sums of fewer than 2**20 products of two are exact in float32."""
     return (rng.integers(1, 5, size=shape) * rng.choice((-1, 1), size=shape)).astype(np.float32)
+
+
+def example(op: str, rng, shape) -> dict:
+    """Arguments of `op` with random numbers.
+
+    Args:
+        op: a method of `fastconv.ops.protocol.Ops`.
+        rng: the numbers' source.
+        shape: a `shapes.Conv2DShape` for a convolution, else the shape of the op's first array.
+    """
+    if op.startswith("conv2d"):
+        g = shape.geometry()
+        sizes = {"x": g.x_shape, "w": g.w_shape, "b": (g.k,), "dy": g.y_shape}
+        names = {"conv2d_fprop": ("x", "w", "b"), "conv2d_dgrad": ("dy", "w"), "conv2d_wgrad": ("x", "dy")}[op]
+        return {"geometry": g} | {name: float32(rng, *sizes[name]) for name in names}
+
+    def arrays(*names):
+        return {name: float32(rng, *shape) for name in names}
+
+    def positive(*names, size=shape):
+        return {name: np.abs(float32(rng, *size)) for name in names}
+
+    channels, rate = shape[-1:], np.array([0.01], np.float32)
+    scale, moving = positive("gamma", "beta", size=channels), ("moving_mean", "moving_variance")
+    counter = {"seed": np.array([1]), "step": np.array([2]), "rate": 0.3, "stream": 0}
+    labels = rng.integers(channels[0], size=shape[:-1]).astype(np.int32) if op == "softmax_xent" else None
+    return {
+        "batchnorm_forward": lambda: (
+            arrays("x") | scale | positive(*moving, size=channels) | {"momentum": 0.99, "epsilon": 1e-3, "slope": 0.3}
+        ),
+        "batchnorm_inference": lambda: (
+            arrays("x") | scale | positive(*moving, size=channels) | {"epsilon": 1e-3, "slope": 0.3}
+        ),
+        "batchnorm_backward": lambda: (
+            arrays("dy", "x") | scale | positive("mean", "rstd", size=channels) | {"slope": 0.3}
+        ),
+        "leaky_relu_forward": lambda: arrays("x") | {"slope": 0.3},
+        "leaky_relu_backward": lambda: arrays("dy", "x") | {"slope": 0.3},
+        "softmax_forward": lambda: arrays("x"),
+        "softmax_backward": lambda: arrays("dy", "y"),
+        "softmax_xent": lambda: arrays("x") | {"labels": labels},
+        "dropout_forward": lambda: arrays("x") | counter,
+        "dropout_backward": lambda: arrays("dy") | counter,
+        "first_non_finite": lambda: arrays("x"),
+        "add_forward": lambda: arrays("a", "b"),
+        "adam_update": lambda: (
+            positive("w", "dw", "m", "v")
+            | {"learning_rate": rate, "step": np.array([3]), "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+        ),
+        "sgd_update": lambda: (
+            arrays("w", "dw", "velocity") | {"learning_rate": rate, "momentum": 0.9, "nesterov": True}
+        ),
+    }[op]()

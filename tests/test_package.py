@@ -9,7 +9,19 @@ from pathlib import Path
 import fastconv
 import pytest
 
-HEAVY = ("rich", "typer", "click", "pooch", "requests", "safetensors", "matplotlib", "h5py", "cupy", "tensorflow", "torch")
+HEAVY = (
+    "rich",
+    "typer",
+    "click",
+    "pooch",
+    "requests",
+    "safetensors",
+    "matplotlib",
+    "h5py",
+    "cupy",
+    "tensorflow",
+    "torch",
+)
 
 
 def run(code, **environment):

@@ -26,7 +26,7 @@ def float32_sum(products: int, magnitudes) -> np.ndarray:
         magnitudes: the same sum over absolute values, sum |a| |b|.
 
     Derivation: one rounding for a product, at most one for each of the `products` additions (the first one meets a bias
-    or zero), whatever their order, so every term carries at most products + 1 roundings. Fused multiply-adds make fewer.
+    or zero), whatever their order: no term carries more than products + 1 roundings. Fused multiply-adds make fewer.
     """
     return gamma(products + 1) * np.asarray(magnitudes, np.float64)
 

@@ -11,11 +11,11 @@
 namespace fastconv {
 namespace {
 
-constexpr int64_t kPartElements = 32 * 1024;   // of the sums: 128 KiB of x
-constexpr int64_t kPartRows = 64;              // at least: bounds the workspace to a sixteenth of x
+constexpr int64_t kPartElements = 32 * 1024;  // of the sums: 128 KiB of x
+constexpr int64_t kPartRows = 64;             // at least: bounds the workspace to a sixteenth of x
 constexpr int64_t kMaxParts = 64;
 constexpr int64_t kApplyElements = 32 * 1024;
-constexpr int64_t kRowMultiple = 64;           // of parts and chunks: whole cache lines and whole lines of the kernels
+constexpr int64_t kRowMultiple = 64;  // of parts and chunks: whole cache lines and whole lines of the kernels
 constexpr int64_t kMergeChannels = 256;
 constexpr size_t kAlignment = 64;
 
@@ -126,9 +126,8 @@ void batchnorm_forward(int64_t rows, int64_t channels, const float* x, const flo
 
   const BatchNormTransform transform = {mean, rstd, nullptr, gamma, beta, epsilon, slope};
   const auto apply_kernel = FASTCONV_PICK(batchnorm_forward_apply_range);
-  for_each_chunk(rows, channels, [&](int64_t begin, int64_t end) {
-    apply_kernel(x, channels, transform, y, begin, end);
-  });
+  for_each_chunk(rows, channels,
+                 [&](int64_t begin, int64_t end) { apply_kernel(x, channels, transform, y, begin, end); });
 }
 
 void batchnorm_inference(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta,
@@ -137,9 +136,8 @@ void batchnorm_inference(int64_t rows, int64_t channels, const float* x, const f
   check_shape(rows, channels, "batchnorm_inference");
   const BatchNormTransform transform = {moving_mean, nullptr, moving_variance, gamma, beta, epsilon, slope};
   const auto apply_kernel = FASTCONV_PICK(batchnorm_forward_apply_range);
-  for_each_chunk(rows, channels, [&](int64_t begin, int64_t end) {
-    apply_kernel(x, channels, transform, y, begin, end);
-  });
+  for_each_chunk(rows, channels,
+                 [&](int64_t begin, int64_t end) { apply_kernel(x, channels, transform, y, begin, end); });
 }
 
 size_t batchnorm_backward_workspace_bytes(int64_t rows, int64_t channels) {

@@ -52,23 +52,23 @@ struct BatchNormTransform {
 };
 
 // Floats of a row that the kernels keep tables for on their stack. A sums range has at most so many channels.
-constexpr int64_t kBatchNormColumns = 512;
+constexpr int64_t kBatchNormColumns = 1024;
 
 // forward_sums: mean[c] and m2[c] = sum of (x - mean)^2 over the rows of the range, for its channels.
 // backward_sums: dbeta[c] = sum dz, moment[c] = sum dz * (x - mean), likewise.
 // backward_apply: dx = scale * dz + (x - mean) * slope_x[c] + offset[c], scale = rstd * gamma.
 // mean, m2, dbeta, moment point to the first channel of the array, whatever the range.
-#define FASTCONV_DECLARE_BATCHNORM(isa)                                                                              \
-  namespace isa {                                                                                                    \
-  void batchnorm_forward_sums_range(const float* x, int64_t channels, const BatchNormRange& range, double* mean,     \
-                                    double* m2) noexcept;                                                            \
-  void batchnorm_forward_apply_range(const float* x, int64_t channels, const BatchNormTransform& t, float* y,        \
-                                     int64_t row_begin, int64_t row_end) noexcept;                                   \
-  void batchnorm_backward_sums_range(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t, \
-                                     const BatchNormRange& range, double* dbeta, double* moment) noexcept;           \
-  void batchnorm_backward_apply_range(const float* dy, const float* x, int64_t channels,                             \
-                                      const BatchNormTransform& t, const float* slope_x, const float* offset,        \
-                                      float* dx, int64_t row_begin, int64_t row_end) noexcept;                       \
+#define FASTCONV_DECLARE_BATCHNORM(isa)                                                                               \
+  namespace isa {                                                                                                     \
+  void batchnorm_forward_sums_range(const float* x, int64_t channels, const BatchNormRange& range, double* mean,      \
+                                    double* m2) noexcept;                                                             \
+  void batchnorm_forward_apply_range(const float* x, int64_t channels, const BatchNormTransform& t, float* y,         \
+                                     int64_t row_begin, int64_t row_end) noexcept;                                    \
+  void batchnorm_backward_sums_range(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t,  \
+                                     const BatchNormRange& range, double* dbeta, double* moment) noexcept;            \
+  void batchnorm_backward_apply_range(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t, \
+                                      const float* slope_x, const float* offset, float* dx, int64_t row_begin,        \
+                                      int64_t row_end) noexcept;                                                      \
   }
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_BATCHNORM)
 #undef FASTCONV_DECLARE_BATCHNORM

@@ -1,20 +1,27 @@
 // Batch normalization's sweeps over ranges of rows. Built once per instruction set. Bound by memory.
 //
 // Rows are swept in lines: several rows side by side where there are few channels, so that a line is whole vectors for
-// any channel count (3 channels: 32 rows make 6 vectors of 16), else one row or kBatchNormColumns channels of it. What a
+// any channel count (3 channels: 32 rows, 6 vectors of 16), else one row or kBatchNormColumns channels of it. What a
 // kernel knows per channel it keeps per column of the line, in tables.
 #include "batchnorm/batchnorm.h"
-
 #include "common/simd.h"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-constexpr int64_t kBlockFloats = 4096;  // of x: 16 KiB, half of a level-1 cache, for the second look at it
-constexpr int64_t kMinBlockLines = 16;
-constexpr int64_t kStripFloats = 1024, kMinStripLines = 4, kMaxStripLines = 16;
-// Vectors of columns swept together: with 5 tables in registers (backward), 4 vectors need 32 of them.
+// Vectors of columns swept together: the 5 tables of backward and 4 vectors take 20 of 32 registers, so 2 where there
+// are 16.
 constexpr int kGroup = 4, kBackwardGroup = FASTCONV_TARGET == 3 || FASTCONV_TARGET == 1 ? 4 : 2;
+constexpr int64_t kMaxFoldedWidth = 512;
+
+// A block is what statistics look at twice: 16 KiB of x, half of a level-1 cache, and rows enough to pay for the merge.
+constexpr int64_t kBlockFloats = 4096, kMinBlockLines = 16;
+
+// Lines are swept in strips, so that memory is read nearly in order and at most 16 numbers are added up in one float
+// before the sum moves to the table. With one strip a block, 128 and more channels ran at 25 GB/s instead of 35; asking
+// for memory 4 KiB ahead made forward 10 to 25% faster where x exceeds the cache and cost nothing where it does not
+// (1 thread, AMD EPYC Turin, AVX-512, 32 MB of x, 32 to 1000 channels, 2026).
+constexpr int64_t kStripFloats = 256, kAhead = 1024;
 
 struct alignas(64) Table {
   float at[kBatchNormColumns];
@@ -29,15 +36,13 @@ struct Lines {
     if (channels == all_channels) {
       int64_t rows = 1;
       while (rows * channels % kLanes != 0 || rows * channels < kGroup * kLanes) rows *= 2;
-      if (rows * channels <= kBatchNormColumns) fold = rows;
+      if (rows * channels <= kMaxFoldedWidth) fold = rows;
     }
     width = fold * channels;
     pitch = fold == 1 ? all_channels : width;
     const int64_t lines = kBlockFloats / width;
     rows_per_block = fold * (lines > kMinBlockLines ? lines : kMinBlockLines);
-    lines_per_strip = kStripFloats / width;
-    if (lines_per_strip < kMinStripLines) lines_per_strip = kMinStripLines;
-    if (lines_per_strip > kMaxStripLines) lines_per_strip = kMaxStripLines;
+    lines_per_strip = width < kStripFloats ? kStripFloats / width : 1;
   }
 
   // Calls body(offset, lines, width) for rows [begin, end): strips of whole lines, then the rows that fill none.
@@ -84,7 +89,7 @@ struct Group {
   static constexpr bool partial = kPartial;
 };
 
-// Calls body(group, column, lanes) for groups of vectors that cover `width` columns; a partial vector has `lanes` lanes.
+// Calls body(group, column, lanes) for vectors that cover `width` columns; a partial vector has `lanes` lanes.
 template <int kVectors, typename Body>
 inline void for_each_group(int64_t width, Body&& body) noexcept {
   int64_t column = 0;
@@ -103,6 +108,13 @@ inline void for_each_group(int64_t width, Body&& body) noexcept {
 template <typename G>
 inline f32v get(G, const float* p, int lanes) noexcept {
   return G::partial ? load_partial(p, lanes) : load(p);
+}
+
+// get, and a request for the cache line that is read kAhead floats later.
+template <typename G>
+inline f32v stream(G group, const float* p, int v, int lanes) noexcept {
+  if (v * kLanes % 16 == 0) __builtin_prefetch(p + v * kLanes + kAhead);
+  return get(group, p + v * kLanes, lanes);
 }
 
 template <typename G>
@@ -179,7 +191,7 @@ inline void add_lines(const float* x, int64_t lines, int64_t pitch, int64_t widt
     clear(s);
     const float* from = x + column;
     for (int64_t line = 0; line < lines; ++line, from += pitch)
-      for (int v = 0; v < group.vectors; ++v) s[v] = add(s[v], get(group, from + v * kLanes, lanes));
+      for (int v = 0; v < group.vectors; ++v) s[v] = add(s[v], stream(group, from, v, lanes));
     add_all(group, sum + column, s, lanes);
   });
 }
@@ -219,7 +231,7 @@ void forward_apply(const float* x, const Lines& lines, const Tables& tables, flo
       float* to = y + offset + column;
       for (int64_t line = 0; line < count; ++line, from += lines.pitch, to += lines.pitch) {
         for (int v = 0; v < group.vectors; ++v) {
-          const f32v centered = sub(get(group, from + v * kLanes, lanes), mean[v]);
+          const f32v centered = sub(stream(group, from, v, lanes), mean[v]);
           put(group, to + v * kLanes, activated<kActivation>(transformed(centered, scale[v], beta[v]), vslope), lanes);
         }
       }
@@ -244,9 +256,9 @@ void backward_sums(const float* dy, const float* x, const Lines& lines, const Ta
       const float *from = x + offset + column, *gradient = dy + offset + column;
       for (int64_t line = 0; line < count; ++line, from += lines.pitch, gradient += lines.pitch) {
         for (int v = 0; v < group.vectors; ++v) {
-          const f32v centered = sub(get(group, from + v * kLanes, lanes), mean[v]);
+          const f32v centered = sub(stream(group, from, v, lanes), mean[v]);
           const f32v z = transformed(centered, scale[v], beta[v]);
-          const f32v dz = activation_gradient<kActivation>(get(group, gradient + v * kLanes, lanes), z, vslope);
+          const f32v dz = activation_gradient<kActivation>(stream(group, gradient, v, lanes), z, vslope);
           s1[v] = add(s1[v], dz);
           s2[v] = fma(dz, centered, s2[v]);
         }
@@ -284,9 +296,9 @@ void backward_apply(const float* dy, const float* x, const Lines& lines, const T
       float* to = dx + start + column;
       for (int64_t line = 0; line < count; ++line) {
         for (int v = 0; v < group.vectors; ++v) {
-          const f32v centered = sub(get(group, from + v * kLanes, lanes), mean[v]);
+          const f32v centered = sub(stream(group, from, v, lanes), mean[v]);
           const f32v z = transformed(centered, scale[v], beta[v]);
-          const f32v dz = activation_gradient<kActivation>(get(group, gradient + v * kLanes, lanes), z, vslope);
+          const f32v dz = activation_gradient<kActivation>(stream(group, gradient, v, lanes), z, vslope);
           put(group, to + v * kLanes, fma(scale[v], dz, fma(centered, a[v], b[v])), lanes);
         }
         from += lines.pitch;

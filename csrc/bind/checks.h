@@ -17,6 +17,9 @@ const T* input(const py::array& a, const char* name, int64_t size) {
     throw py::type_error(std::string(name) + ": expected a C-contiguous array of " +
                          std::string(py::str(py::dtype::of<T>())) + ". Received: dtype " +
                          std::string(py::str(a.dtype())) + ", strides " + std::string(py::str(a.attr("strides"))));
+  if (reinterpret_cast<uintptr_t>(a.data()) % alignof(T) != 0)
+    throw py::type_error(std::string(name) +
+                         ": expected an array aligned to its items. Received: an address between two");
   if (a.size() != size)
     throw py::value_error(std::string(name) + ": expected " + std::to_string(size) + " elements. Received: shape " +
                           std::string(py::str(a.attr("shape"))));

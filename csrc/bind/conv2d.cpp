@@ -12,7 +12,7 @@ Conv2DGeometry geometry_of(const py::tuple& t) {
     throw py::value_error("geometry: expected 13 ints (fastconv.geometry.Conv2DGeometry). Received: " +
                           std::to_string(t.size()));
   const auto at = [&](int i) { return t[i].cast<int64_t>(); };
-  const Conv2DGeometry g = {at(0), at(1), at(2), at(3), at(4),  at(5), at(6),
+  const Conv2DGeometry g = {at(0), at(1), at(2), at(3),  at(4),  at(5), at(6),
                             at(7), at(8), at(9), at(10), at(11), at(12)};
   conv2d_check(g);
   return g;

@@ -22,16 +22,16 @@ namespace fastconv {
 
 enum class Isa { scalar, neon, avx2, avx512 };
 
-std::vector<std::string> supported_isas();   // on this processor, slowest first
-std::string isa_name();                      // the one in use
-void set_isa(const std::string& name);       // throws std::invalid_argument if not supported here
+std::vector<std::string> supported_isas();  // on this processor, slowest first
+std::string isa_name();                     // the one in use
+void set_isa(const std::string& name);      // throws std::invalid_argument if not supported here
 Isa current_isa() noexcept;
 
 // The chosen instruction set's version of a kernel: FASTCONV_PICK(conv2d_fprop_block)(...).
 #if FASTCONV_X86
-#define FASTCONV_PICK(kernel)                                                  \
-  (::fastconv::current_isa() == ::fastconv::Isa::avx512 ? &avx512::kernel      \
-   : ::fastconv::current_isa() == ::fastconv::Isa::avx2 ? &avx2::kernel        \
+#define FASTCONV_PICK(kernel)                                             \
+  (::fastconv::current_isa() == ::fastconv::Isa::avx512 ? &avx512::kernel \
+   : ::fastconv::current_isa() == ::fastconv::Isa::avx2 ? &avx2::kernel   \
                                                         : &scalar::kernel)
 #elif defined(__aarch64__)
 #define FASTCONV_PICK(kernel) (::fastconv::current_isa() == ::fastconv::Isa::neon ? &neon::kernel : &scalar::kernel)

@@ -18,8 +18,8 @@ template <typename Body>
 void parallel_for(int64_t items, int max_threads, Body&& body) noexcept {
   using Function = std::remove_reference_t<Body>;
   parallel_for(
-      items, max_threads, [](void* context, int64_t item, int thread) { (*static_cast<Function*>(context))(item, thread); },
-      &body);
+      items, max_threads,
+      [](void* context, int64_t item, int thread) { (*static_cast<Function*>(context))(item, thread); }, &body);
 }
 
 }  // namespace fastconv

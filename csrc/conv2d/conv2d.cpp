@@ -10,11 +10,12 @@
 namespace fastconv {
 namespace {
 
-constexpr int64_t kScratchFloats = 64 * 1024;  // padded rows of one block: 256 KiB, a quarter to half of a level-2 cache
-constexpr int64_t kChannelChunk = 32;          // a multiple of every instruction set's sweep
-constexpr int64_t kPixelChunk = 48;            // a multiple of every instruction set's tile
-constexpr int64_t kItemsPerThread = 4;         // enough for an even finish when threads differ in speed
-constexpr int64_t kMaxParts = 16;              // of wgrad: partial sums cost memory traffic, too few cost cores
+constexpr int64_t kScratchFloats =
+    64 * 1024;                          // padded rows of one block: 256 KiB, a quarter to half of a level-2 cache
+constexpr int64_t kChannelChunk = 32;   // a multiple of every instruction set's sweep
+constexpr int64_t kPixelChunk = 48;     // a multiple of every instruction set's tile
+constexpr int64_t kItemsPerThread = 4;  // enough for an even finish when threads differ in speed
+constexpr int64_t kMaxParts = 16;       // of wgrad: partial sums cost memory traffic, too few cost cores
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t whole_lines(int64_t floats) { return ceil_div(floats, 16) * 16; }  // cache lines, so that slots share none
@@ -59,7 +60,8 @@ int usable_threads(size_t workspace_bytes, int64_t fixed, int64_t slot, const ch
   const int64_t floats = int64_t(workspace_bytes / sizeof(float)) - fixed;
   const int64_t slots = slot ? floats / slot : std::numeric_limits<int>::max();
   if (floats < 0 || slots < 1)
-    fail(where, std::to_string((fixed + slot) * sizeof(float)) + " bytes of workspace", std::to_string(workspace_bytes));
+    fail(where, std::to_string((fixed + slot) * sizeof(float)) + " bytes of workspace",
+         std::to_string(workspace_bytes));
   return int(std::min<int64_t>(slots, std::numeric_limits<int>::max()));
 }
 

@@ -52,17 +52,17 @@ void conv2d_wgrad(const Conv2DGeometry& g, const float* x, const float* dy, floa
 // packed_w: w as dgrad reads it, by phase, see dgrad_simd.cpp.
 // wgrad overwrites dw[r][sc_begin..sc_end) for all r with the sum over the images [begin, end), and db unless null;
 // sc counts the contiguous run of S*C weights of one filter row.
-#define FASTCONV_DECLARE_CONV2D(isa)                                                                                 \
-  namespace isa {                                                                                                    \
-  void conv2d_fprop_block(const Conv2DGeometry& g, const float* x, const float* w, const float* b, float* y,         \
-                          float* scratch, const Conv2DBlock& block) noexcept;                                        \
-  void conv2d_dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t r, int64_t s,             \
-                         int64_t c_begin, int64_t c_end) noexcept;                                                   \
-  void conv2d_dgrad_block(const Conv2DGeometry& g, const float* dy, const float* packed_w, float* dx,                \
-                          float* scratch, const Conv2DBlock& block) noexcept;                                        \
-  void conv2d_wgrad_range(const Conv2DGeometry& g, const float* x, const float* dy, float* dw, float* db,            \
-                          float* scratch, int64_t image_begin, int64_t image_end, int64_t sc_begin,                  \
-                          int64_t sc_end) noexcept;                                                                  \
+#define FASTCONV_DECLARE_CONV2D(isa)                                                                                  \
+  namespace isa {                                                                                                     \
+  void conv2d_fprop_block(const Conv2DGeometry& g, const float* x, const float* w, const float* b, float* y,          \
+                          float* scratch, const Conv2DBlock& block) noexcept;                                         \
+  void conv2d_dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t r, int64_t s,              \
+                         int64_t c_begin, int64_t c_end) noexcept;                                                    \
+  void conv2d_dgrad_block(const Conv2DGeometry& g, const float* dy, const float* packed_w, float* dx, float* scratch, \
+                          const Conv2DBlock& block) noexcept;                                                         \
+  void conv2d_wgrad_range(const Conv2DGeometry& g, const float* x, const float* dy, float* dw, float* db,             \
+                          float* scratch, int64_t image_begin, int64_t image_end, int64_t sc_begin,                   \
+                          int64_t sc_end) noexcept;                                                                   \
   }
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_CONV2D)
 #undef FASTCONV_DECLARE_CONV2D

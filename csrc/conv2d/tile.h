@@ -16,15 +16,15 @@ constexpr int kTileVectors = 2;
 constexpr int kGroup = 3;  // pixels addressed from one pointer: base, base + step, base + 2 * step
 
 struct TileRow {
-  const float* x;      // first input of the first pixel's run in the first filter row
-  int64_t x_row;       // floats between the runs of two filter rows
-  int64_t x_step;      // floats between two output pixels' inputs
+  const float* x;  // first input of the first pixel's run in the first filter row
+  int64_t x_row;   // floats between the runs of two filter rows
+  int64_t x_step;  // floats between two output pixels' inputs
   int64_t rows, run;
-  const float* w;      // rows * run rows of weights, w_pitch floats apart
+  const float* w;  // rows * run rows of weights, w_pitch floats apart
   int64_t w_pitch;
-  const float* b;      // null, or where the sums start
+  const float* b;  // null, or where the sums start
   float* y;
-  int64_t y_step;      // floats between two output pixels
+  int64_t y_step;  // floats between two output pixels
 };
 
 template <int kPixels, int kVectors, bool kPartial>

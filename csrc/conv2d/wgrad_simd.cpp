@@ -10,12 +10,12 @@ namespace fastconv::FASTCONV_ISA {
 namespace {
 
 struct WgradBlock {
-  const float* x;   // run of the first pixel of the first row
+  const float* x;  // run of the first pixel of the first row
   int64_t x_row, x_step;
   const float* dy;  // first pixel of the first row
   int64_t dy_row, dy_step;
   int64_t rows, pixels;
-  float* dw;        // weights of one filter row
+  float* dw;  // weights of one filter row
   int64_t dw_pitch;
 };
 

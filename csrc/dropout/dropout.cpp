@@ -20,12 +20,11 @@ void dropout_forward(const float* x, int64_t seed, int64_t step, float* y, doubl
   settings.seed = uint64_t(seed);
   settings.step = uint32_t(uint64_t(step));
   settings.stream = uint32_t(stream);
-  settings.threshold = uint32_t(std::ceil(double(float(rate)) * 0x1p24));  // u * 2^-24 >= rate, in whole numbers
+  settings.last_dropped = float(std::ceil(double(float(rate)) * 0x1p24) - 1.0);  // u * 2^-24 >= rate, for whole u
   settings.scale = rate < 1.0 ? float(1.0 / (1.0 - rate)) : 0.0f;
   const auto kernel = FASTCONV_PICK(dropout_forward_range);
-  parallel_for((count + kChunk - 1) / kChunk, num_threads(), [&](int64_t item, int) {
-    kernel(x, y, settings, item * kChunk, std::min((item + 1) * kChunk, count));
-  });
+  parallel_for((count + kChunk - 1) / kChunk, num_threads(),
+               [&](int64_t item, int) { kernel(x, y, settings, item * kChunk, std::min((item + 1) * kChunk, count)); });
 }
 
 }  // namespace fastconv

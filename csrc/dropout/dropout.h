@@ -1,8 +1,8 @@
-// Dropout: y[i] = random(i) >= rate ? x[i] / (1 - rate) : 0, with random in [0, 1) a function of (seed, stream, step, i)
+// Dropout: y[i] = random(i) >= rate ? x[i] / (1 - rate) : 0, with random a function of (seed, stream, step, i)
 // alone: backward is the same call on dy, and no mask is stored.
-//   random(i): Philox4x32-10 (Salmon et al. 2011), key = the 64 bits of seed, counter = (block low, block high, step
-//   low, stream) with block = i / 4; the top 24 bits of word i % 4, times 2^-24. The same bits on every instruction set,
-//   for any number of threads, and in fastconv.ops.numpy_ops.philox_uniform.
+//   random(i): Philox4x32-10 (Salmon et al. 2011), the 64 bits of seed as key, the counter (block low, block high, step
+//   low, stream) with block = i / 4; the top 24 bits of word i % 4, times 2^-24. The same bits for every instruction
+//   set and any number of threads, and in fastconv.ops.numpy_ops.philox_uniform.
 // rate 0 keeps everything, rate 1 nothing (zeros also where x is NaN). In-place ok: y may be x. One read, one write.
 #pragma once
 #include <cstdint>
@@ -17,15 +17,15 @@ void dropout_forward(const float* x, int64_t seed, int64_t step, float* y, doubl
 struct DropoutSettings {
   uint64_t seed;
   uint32_t step, stream;
-  uint32_t threshold;  // kept where the top 24 bits are at least this
+  float last_dropped;  // kept where the top 24 bits, a whole number, are above this
   float scale;
 };
 
-#define FASTCONV_DECLARE_DROPOUT(isa)                                                                              \
-  namespace isa {                                                                                                  \
-  /* begin must be a multiple of 4 */                                                                              \
-  void dropout_forward_range(const float* x, float* y, const DropoutSettings& settings, int64_t begin,             \
-                             int64_t end) noexcept;                                                                \
+#define FASTCONV_DECLARE_DROPOUT(isa)                                                                  \
+  namespace isa {                                                                                      \
+  /* begin must be a multiple of 4 */                                                                  \
+  void dropout_forward_range(const float* x, float* y, const DropoutSettings& settings, int64_t begin, \
+                             int64_t end) noexcept;                                                    \
   }
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_DROPOUT)
 #undef FASTCONV_DECLARE_DROPOUT

@@ -15,9 +15,8 @@ constexpr int64_t kScanChunk = 64 * 1024;  // nothing is written, so fewer start
 
 void add_forward(const float* a, const float* b, float* y, int64_t count) {
   const auto kernel = FASTCONV_PICK(add_forward_range);
-  parallel_for((count + kChunk - 1) / kChunk, num_threads(), [&](int64_t item, int) {
-    kernel(a, b, y, item * kChunk, std::min((item + 1) * kChunk, count));
-  });
+  parallel_for((count + kChunk - 1) / kChunk, num_threads(),
+               [&](int64_t item, int) { kernel(a, b, y, item * kChunk, std::min((item + 1) * kChunk, count)); });
 }
 
 int64_t first_non_finite(const float* x, int64_t count) {

@@ -10,10 +10,10 @@ namespace fastconv {
 void add_forward(const float* a, const float* b, float* y, int64_t count);
 int64_t first_non_finite(const float* x, int64_t count);
 
-#define FASTCONV_DECLARE_ELEMENTWISE(isa)                                                                       \
-  namespace isa {                                                                                               \
-  void add_forward_range(const float* a, const float* b, float* y, int64_t begin, int64_t end) noexcept;        \
-  int64_t first_non_finite_range(const float* x, int64_t begin, int64_t end) noexcept; /* its index, or end */  \
+#define FASTCONV_DECLARE_ELEMENTWISE(isa)                                                                      \
+  namespace isa {                                                                                              \
+  void add_forward_range(const float* a, const float* b, float* y, int64_t begin, int64_t end) noexcept;       \
+  int64_t first_non_finite_range(const float* x, int64_t begin, int64_t end) noexcept; /* its index, or end */ \
   }
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_ELEMENTWISE)
 #undef FASTCONV_DECLARE_ELEMENTWISE

@@ -1,7 +1,6 @@
 // Elementwise kernels on elements [begin, end). Built once per instruction set. Bound by memory.
-#include "elementwise/elementwise.h"
-
 #include "common/simd.h"
+#include "elementwise/elementwise.h"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {

@@ -11,11 +11,11 @@ namespace fastconv {
 void leaky_relu_forward(const float* x, float* y, float slope, int64_t count);
 void leaky_relu_backward(const float* dy, const float* x, float* dx, float slope, int64_t count);
 
-#define FASTCONV_DECLARE_LEAKY_RELU(isa)                                                                            \
-  namespace isa {                                                                                                   \
-  void leaky_relu_forward_range(const float* x, float* y, float slope, int64_t begin, int64_t end) noexcept;        \
-  void leaky_relu_backward_range(const float* dy, const float* x, float* dx, float slope, int64_t begin,            \
-                                 int64_t end) noexcept;                                                             \
+#define FASTCONV_DECLARE_LEAKY_RELU(isa)                                                                     \
+  namespace isa {                                                                                            \
+  void leaky_relu_forward_range(const float* x, float* y, float slope, int64_t begin, int64_t end) noexcept; \
+  void leaky_relu_backward_range(const float* dy, const float* x, float* dx, float slope, int64_t begin,     \
+                                 int64_t end) noexcept;                                                      \
   }
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_LEAKY_RELU)
 #undef FASTCONV_DECLARE_LEAKY_RELU

@@ -1,7 +1,6 @@
 // LeakyReLU and ReLU on elements [begin, end). Built once per instruction set. Bound by memory: one read, one write.
-#include "leaky_relu/leaky_relu.h"
-
 #include "common/simd.h"
+#include "leaky_relu/leaky_relu.h"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {

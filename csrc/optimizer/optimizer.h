@@ -1,11 +1,11 @@
 // Parameter updates on flat buffers of `count` floats, in place on w and the slots; one pass over memory.
 //   adam: alpha = learning_rate * sqrt(1 - beta_2^step) / (1 - beta_1^step), in double;
 //         m += (dw - m) * (1 - beta_1),  v += (dw^2 - v) * (1 - beta_2),  w -= alpha * m / (sqrt(v) + epsilon)
-//         (Keras' "epsilon hat": Kingma & Ba 2015, the text before section 2.1). step is 1 on the first update.
+//         (Keras' "epsilon hat": Kingma & Ba 2015, end of the first part of section 2). step is 1 on the first update.
 //         4 reads, 3 writes.
-//   sgd:  change = -learning_rate * dw;  with a velocity: velocity = momentum * velocity + change, and change is the
-//         velocity, or momentum * velocity + change with nesterov;  w += change. velocity may be null: 2 reads, 1 write,
-//         else 3 and 2.
+//   sgd:  change = -learning_rate * dw;  with a velocity: velocity = momentum * velocity + change, and change becomes
+//         the velocity, or momentum * velocity + change with nesterov;  w += change. velocity may be null: then 2 reads
+//         and 1 write, else 3 and 2.
 // No array may overlap another. NaN and infinities pass through.
 #pragma once
 #include <cstdint>
@@ -24,12 +24,12 @@ struct AdamStep {
   float alpha, one_minus_beta_1, one_minus_beta_2, epsilon;
 };
 
-#define FASTCONV_DECLARE_OPTIMIZER(isa)                                                                             \
-  namespace isa {                                                                                                   \
-  void adam_update_range(float* w, const float* dw, float* m, float* v, const AdamStep& step, int64_t begin,        \
-                         int64_t end) noexcept;                                                                     \
-  void sgd_update_range(float* w, const float* dw, float* velocity, float learning_rate, float momentum,            \
-                        bool nesterov, int64_t begin, int64_t end) noexcept;                                        \
+#define FASTCONV_DECLARE_OPTIMIZER(isa)                                                                      \
+  namespace isa {                                                                                            \
+  void adam_update_range(float* w, const float* dw, float* m, float* v, const AdamStep& step, int64_t begin, \
+                         int64_t end) noexcept;                                                              \
+  void sgd_update_range(float* w, const float* dw, float* velocity, float learning_rate, float momentum,     \
+                        bool nesterov, int64_t begin, int64_t end) noexcept;                                 \
   }
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_OPTIMIZER)
 #undef FASTCONV_DECLARE_OPTIMIZER

@@ -1,7 +1,6 @@
 // Parameter updates on elements [begin, end). Built once per instruction set. Bound by memory.
-#include "optimizer/optimizer.h"
-
 #include "common/simd.h"
+#include "optimizer/optimizer.h"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {

@@ -144,7 +144,8 @@ class NumpyOps:
         y = np.eye(classes, dtype=x.dtype)[labels] if labels.ndim == 1 else labels
         shifted = x - x.max(axis=1, keepdims=True)
         log_sum = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        totals[0] = (y * (log_sum - shifted)).sum(dtype=np.float64)
+        losses = np.where(y == 0, 0, log_sum - shifted)  # a class without label costs nothing, also at -Inf
+        totals[0] = (y * losses).sum(dtype=np.float64)
         totals[1] = (x.argmax(axis=1) == y.argmax(axis=1)).sum()
         if dx is not None:
             dx[...] = (np.exp(shifted - log_sum) * y.sum(axis=1, keepdims=True) - y) / rows

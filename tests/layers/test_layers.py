@@ -121,7 +121,8 @@ def test_set_weights_changes_all_or_nothing():
 
 
 @pytest.mark.parametrize(
-    ("shape", "limit"), [((3, 3, 32, 64), (6 / (9 * 96)) ** 0.5), ((4096, 128), (6 / 4224) ** 0.5), ((7,), (6 / 14) ** 0.5)]
+    ("shape", "limit"),
+    [((3, 3, 32, 64), (6 / (9 * 96)) ** 0.5), ((4096, 128), (6 / 4224) ** 0.5), ((7,), (6 / 14) ** 0.5)],
 )
 def test_glorot_limits(shape, limit):
     utils.set_random_seed(0)

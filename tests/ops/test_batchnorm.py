@@ -16,6 +16,7 @@ from tolerances import Rounded
 every_shape = pytest.mark.parametrize("shape", shapes.BATCHNORM, ids=lambda s: "x".join(map(str, s)))
 every_slope = pytest.mark.parametrize("slope", [1.0, 0.3, 0.0])
 EPSILON, MOMENTUM = 1e-3, 0.99
+STATE = ("x", "gamma", "beta", "moving_mean", "moving_variance")
 
 
 def data(rng, shape):
@@ -31,14 +32,13 @@ def data(rng, shape):
 
 
 def forward(ops, d, slope=1.0, momentum=MOMENTUM, epsilon=EPSILON, **changes):
-    names = ("x", "gamma", "beta", "moving_mean", "moving_variance")
-    arguments = {name: d[name] for name in names} | {"momentum": momentum, "epsilon": epsilon, "slope": slope} | changes
-    return ops.run("batchnorm_forward", **arguments)
+    arguments = {name: d[name] for name in STATE} | {"momentum": momentum, "epsilon": epsilon, "slope": slope}
+    return ops.run("batchnorm_forward", **arguments | changes)
 
 
 def inference(ops, d, slope=1.0, epsilon=EPSILON, **changes):
-    names = ("x", "gamma", "beta", "moving_mean", "moving_variance")
-    return ops.run("batchnorm_inference", **{name: d[name] for name in names} | {"epsilon": epsilon, "slope": slope} | changes)
+    arguments = {name: d[name] for name in STATE} | {"epsilon": epsilon, "slope": slope}
+    return ops.run("batchnorm_inference", **arguments | changes)
 
 
 def backward(ops, d, mean, rstd, slope=1.0, **changes):
@@ -202,7 +202,7 @@ def test_inference_without_gamma_or_beta(ops, reference, rng, absent):
 
 def test_inference_is_exact_on_whole_numbers(ops, rng):
     channels = 37
-    d = {name: rng.integers(-8, 9, size).astype(np.float32) for name, size in (("x", (11, channels)), ("beta", channels))}
+    d = {"x": rng.integers(-8, 9, (11, channels)).astype("f4"), "beta": rng.integers(-8, 9, channels).astype("f4")}
     d |= {"gamma": rng.choice([-2, -1, 1, 4], channels).astype("f4"), "moving_mean": d["beta"][::-1].copy()}
     d["moving_variance"] = rng.choice([0, 3, 15], channels).astype("f4")  # + epsilon 1: rstd is 1, 1/2, 1/4
     z = (d["x"] - d["moving_mean"]) / np.sqrt(d["moving_variance"] + 1) * d["gamma"] + d["beta"]

@@ -6,90 +6,38 @@ import os
 import threading
 import time
 
+import helpers
 import numpy as np
 import pytest
 import shapes
-from helpers import float32
 
 from fastconv import _core
 
 THREADS = (1, 2, 3, 4, 7)
 
 
-def conv2d(op, names):
-    def case(shape):
-        def arguments(rng):
-            g = shape.geometry()
-            sizes = {"x": g.x_shape, "w": g.w_shape, "b": (g.k,), "dy": g.y_shape}
-            return {"geometry": g, **{name: float32(rng, *sizes[name]) for name in names}}
-
-        return pytest.param(op, arguments, id=f"{op}-{shape}")
-
-    return [case(shape) for shape in shapes.CONV2D_FOR_THREADS]
-
-
-def elementwise(op, names, **settings):
-    def arguments(rng):
-        return {name: np.abs(float32(rng, 100_003)) for name in names} | settings
-
-    return pytest.param(op, arguments, id=op)
-
-
-def batchnorm(op, shape):
-    def arguments(rng):
-        c = shape[-1]
-        channel = {name: np.abs(float32(rng, c)) for name in ("gamma", "beta", "moving_mean", "moving_variance")}
-        if op == "batchnorm_backward":
-            channel = {name: channel[name] for name in ("gamma", "beta")} | {
-                "dy": float32(rng, *shape), "mean": float32(rng, c), "rstd": np.abs(float32(rng, c))
-            }  # fmt: skip
-        settings = {"slope": 0.3} if op == "batchnorm_backward" else {"slope": 0.3, "epsilon": 1e-3}
-        if op == "batchnorm_forward":
-            settings["momentum"] = 0.99
-        return {"x": float32(rng, *shape), **channel, **settings}
-
-    return pytest.param(op, arguments, id=f"{op}-{'x'.join(map(str, shape))}")
-
-
-def softmax_xent(rng):
-    return {"x": float32(rng, 3001, 10), "labels": rng.integers(10, size=3001).astype(np.int32)}
-
-
-COUNTER = {"seed": np.array([1], np.int64), "step": np.array([2], np.int64), "rate": 0.3, "stream": 0}
-RATE = np.array([0.01], np.float32)
+CONVOLUTIONS = ("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad")
+BATCHNORMS = ("batchnorm_forward", "batchnorm_inference", "batchnorm_backward")
+ROWS = ("softmax_forward", "softmax_backward", "softmax_xent")
+OTHERS = [op for op in helpers.OUTPUTS if op not in (*CONVOLUTIONS, *BATCHNORMS, *ROWS)]
 CASES = [
-    *conv2d("conv2d_fprop", ("x", "w", "b")),
-    *conv2d("conv2d_dgrad", ("dy", "w")),
-    *conv2d("conv2d_wgrad", ("x", "dy")),
-    *(
-        batchnorm(op, shape)
-        for op in ("batchnorm_forward", "batchnorm_inference", "batchnorm_backward")
-        for shape in ((5000, 17), (40, 16, 16, 64), (3000, 600), (32, 128))
-    ),
-    elementwise("leaky_relu_forward", ("x",), slope=0.3),
-    elementwise("leaky_relu_backward", ("dy", "x"), slope=0.3),
-    elementwise("add_forward", ("a", "b")),
-    elementwise("dropout_forward", ("x",), **COUNTER),
-    elementwise("dropout_backward", ("dy",), **COUNTER),
-    elementwise("adam_update", ("w", "dw", "m", "v"), learning_rate=RATE, step=np.array([3], np.int64),
-                beta_1=0.9, beta_2=0.999, epsilon=1e-7),
-    elementwise("sgd_update", ("w", "dw", "velocity"), learning_rate=RATE, momentum=0.9, nesterov=True),
-    pytest.param("softmax_forward", lambda rng: {"x": float32(rng, 3001, 10)}, id="softmax_forward"),
-    pytest.param("softmax_backward", lambda rng: {name: float32(rng, 3001, 10) for name in ("dy", "y")},
-                 id="softmax_backward"),
-    pytest.param("softmax_xent", softmax_xent, id="softmax_xent"),
-    pytest.param("first_non_finite", lambda rng: {"x": np.where(np.arange(700_000) % 90_001 == 90_000, np.nan, 1)},
-                 id="first_non_finite"),
-]  # fmt: skip
+    *((op, shape) for op in CONVOLUTIONS for shape in shapes.CONV2D_FOR_THREADS),
+    *((op, shape) for op in BATCHNORMS for shape in ((5000, 17), (40, 16, 16, 64), (3000, 600), (32, 128))),
+    *((op, (3001, 10)) for op in ROWS),
+    *((op, (200_003,)) for op in OTHERS),
+]
 
 
 def bits(result):
     return {name: value.tobytes() if isinstance(value, np.ndarray) else value for name, value in vars(result).items()}
 
 
-@pytest.mark.parametrize("op, arguments", CASES)
-def test_the_same_bits_for_any_number_of_threads_twice(ops, rng, threads, op, arguments):
-    given = arguments(rng)
+@pytest.mark.parametrize("op, shape", CASES, ids=str)
+def test_the_same_bits_for_any_number_of_threads_twice(ops, rng, threads, op, shape):
+    given = helpers.example(op, rng, shape)
+    if op == "first_non_finite":
+        given["x"][::70_001] = np.nan
+        given["x"][0] = 0
     threads(THREADS[0])
     expected = bits(ops.run(op, **given))
     for count in (*THREADS, *THREADS):
@@ -98,9 +46,8 @@ def test_the_same_bits_for_any_number_of_threads_twice(ops, rng, threads, op, ar
 
 
 def conv_bits(ops, rng):
-    g = shapes.CONV2D_FOR_THREADS[1].geometry()
-    x, w = float32(rng, *g.x_shape), float32(rng, *g.w_shape)
-    return lambda: ops.run("conv2d_fprop", geometry=g, x=x, w=w, b=None).y.tobytes()
+    arguments = helpers.example("conv2d_fprop", rng, shapes.CONV2D_FOR_THREADS[1])
+    return lambda: ops.run("conv2d_fprop", **arguments).y.tobytes()
 
 
 def test_the_same_bits_where_python_threads_call_at_once(ops, rng, threads):
@@ -140,7 +87,7 @@ def test_the_same_bits_in_a_forked_child(ops, rng, threads):
 def test_the_caller_keeps_its_denormals(ops, rng, threads):
     threads(3)
     conv_bits(ops, rng)()
-    ops.run("leaky_relu_forward", x=float32(rng, 100_000), slope=0.3)
+    ops.run("leaky_relu_forward", x=helpers.float32(rng, 100_000), slope=0.3)
     assert np.array([1e-40], np.float32) * np.float32(0.5) != 0
 
 

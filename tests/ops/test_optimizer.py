@@ -46,7 +46,9 @@ def adam(ops, w, dw, m, v, learning_rate=0.001, step=1, beta_1=0.9, beta_2=0.999
 
 def sgd(ops, w, dw, velocity, learning_rate=0.01, momentum=0.9, nesterov=False):
     rate = np.array([learning_rate], np.float32)
-    return ops.run("sgd_update", w=w, dw=dw, velocity=velocity, learning_rate=rate, momentum=momentum, nesterov=nesterov)
+    return ops.run(
+        "sgd_update", w=w, dw=dw, velocity=velocity, learning_rate=rate, momentum=momentum, nesterov=nesterov
+    )
 
 
 # ---- Adam
@@ -78,7 +80,7 @@ def test_adam_agrees_with_the_reference(ops, reference, rng, step):
 
 @pytest.mark.parametrize("settings", KERAS_ADAM, ids=str)
 def test_adam_takes_the_steps_of_keras(ops, settings):
-    """Up to 1e-5 of a step: Keras rounds 0.999 to float32 before it takes 1 - 0.999**t, which is 1.3e-5 off at t = 1."""
+    """Up to 1e-5 of a step: Keras rounds 0.999 to float32 before it takes 1 - 0.999**t, 1.3e-5 off at t = 1."""
     learning_rate, *rest = settings
     w, m, v = START, np.zeros(3, np.float32), np.zeros(3, np.float32)
     for step, (gradient, expected) in enumerate(zip(GRADIENTS, KERAS_ADAM[settings], strict=True), start=1):

@@ -49,7 +49,9 @@ def test_compiled_kernels_follow_the_reference(fused):
     # three Adam steps of 0.01: a parameter whose gradient is rounding noise may differ by a few of them at most
     assert np.abs(actual[np.flatnonzero(actual)] - expected[places]).max() < 0.1
     assert np.median(np.abs(actual[np.flatnonzero(actual)] - expected[places])) < 1e-5
-    np.testing.assert_allclose(actual_state[actual_state != 0], expected_state[expected_state != 0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        actual_state[actual_state != 0], expected_state[expected_state != 0], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_bn_act_removes_the_activation_step():
