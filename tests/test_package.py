@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fastconv
 import pytest
+
+import fastconv
 
 HEAVY = (
     "rich",
@@ -36,7 +37,7 @@ def run(code, **environment):
 
 def test_importing_everything_imports_no_heavy_library():
     code = (
-        "import sys, fastconv; from fastconv import layers, models, optimizers, losses, datasets, utils, ops, callbacks;"
+        "import sys; from fastconv import layers, models, optimizers, losses, datasets, utils, ops, callbacks;"
         f"print([m for m in {HEAVY!r} if m in sys.modules])"
     )
     assert run(code).stdout.strip() == "[]"

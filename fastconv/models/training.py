@@ -59,8 +59,8 @@ class Trainer:
         self._executor = None
         if optimizer.compiled:
             warnings.warn(
-                f"optimizer {optimizer.name!r} was compiled before; it starts afresh in {self.name!r}, with the learning "
-                "rate in common. Give each model an optimizer of its own to tell them apart.",
+                f"optimizer {optimizer.name!r} was compiled before; it starts afresh in {self.name!r}, and both models "
+                "share its learning rate. Give each model an optimizer of its own to keep them apart.",
                 stacklevel=2,
             )
         optimizer.compiled = True

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from fastconv import initializers, layers, utils
 from fastconv.layers.base import snake_case
 

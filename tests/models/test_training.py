@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from fastconv import Sequential, layers, losses, models, optimizers, utils
 from fastconv.callbacks import Callback
 

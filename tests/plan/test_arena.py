@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from fastconv.plan.arena import ALIGNMENT, Arena, Layout, aligned_empty
 from fastconv.plan.graph import Buffer, Step
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from fastconv import _core, layers, losses, models, optimizers, utils
 from fastconv.models import networks
 from fastconv.ops import get_ops

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from fastconv import layers, losses, models, optimizers, utils
 from fastconv.ops import get_ops
 from fastconv.plan import fuse
