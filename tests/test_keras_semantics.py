@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import shapes
 from parity import golden, keras_networks
 
 import fastconv
@@ -52,6 +53,14 @@ def test_output_sizes_and_padding_are_tensorflows(padding):
     rows = [row for row in PADDING if row[3] == padding]
     received = [[*row[:4], *window(*row[:4])] for row in rows]
     assert received == [row[:6] for row in rows] and len(rows) > 300
+
+
+def test_every_listed_shape_pads_as_tensorflow_measured():
+    measured = {tuple(row[:4]): row[4:6] for row in PADDING}
+    for shape in shapes.CONV2D:
+        g = shape.geometry()
+        assert measured[shape.h, shape.r, shape.stride[0], shape.padding] == [g.p, g.pad_top], shape
+        assert measured[shape.w, shape.s, shape.stride[1], shape.padding] == [g.q, g.pad_left], shape
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])

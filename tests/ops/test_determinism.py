@@ -35,14 +35,18 @@ def bits(result):
 @pytest.mark.parametrize("op, shape", CASES, ids=str)
 def test_the_same_bits_for_any_number_of_threads_twice(ops, rng, threads, op, shape):
     given = helpers.example(op, rng, shape)
-    if op == "first_non_finite":
-        given["x"][::70_001] = np.nan
-        given["x"][0] = 0
     threads(THREADS[0])
     expected = bits(ops.run(op, **given))
     for count in (*THREADS, *THREADS):
         threads(count)
         assert bits(ops.run(op, **given)) == expected, f"{count} threads"
+
+
+def test_the_smallest_index_wins_whichever_thread_finds_its_own_first(ops, threads):
+    x = np.zeros(131_072, np.float32)  # two of the scan's chunks
+    x[60_000] = x[131_000] = np.nan
+    threads(2)
+    assert {ops.ops.first_non_finite(x) for _ in range(500)} == {60_000}
 
 
 def conv_bits(ops, rng):

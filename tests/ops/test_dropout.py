@@ -40,7 +40,10 @@ def test_same_bits_for_any_counter(ops, rng, seed, step, stream):
     assert run(ops, x, 0.5, **counters).tobytes() == run(FLOAT32_REFERENCE, x, 0.5, **counters).tobytes()
 
 
-@pytest.mark.parametrize("rate", [0.0, 2.0**-24, 0.25, 0.3, 1 - 2.0**-24, 1.0])
+DRAWN = [float(number) for number in philox_uniform(3, 0, 1, 5)]  # an element whose number is the rate is kept
+
+
+@pytest.mark.parametrize("rate", [0.0, 2.0**-24, 0.25, 0.3, 1 - 2.0**-24, 1.0, *DRAWN])
 def test_an_element_is_kept_where_its_number_is_not_below_the_rate(ops, rate):
     np.testing.assert_array_equal(mask(ops, rate, seed=3), philox_uniform(3, 0, 1, COUNT) >= np.float32(rate))
 
