@@ -42,13 +42,6 @@ def test_the_same_bits_for_any_number_of_threads_twice(ops, rng, threads, op, sh
         assert bits(ops.run(op, **given)) == expected, f"{count} threads"
 
 
-def test_the_smallest_index_wins_whichever_thread_finds_its_own_first(ops, threads):
-    x = np.zeros(131_072, np.float32)  # two of the scan's chunks
-    x[60_000] = x[131_000] = np.nan
-    threads(2)
-    assert {ops.ops.first_non_finite(x) for _ in range(500)} == {60_000}
-
-
 def conv_bits(ops, rng):
     arguments = helpers.example("conv2d_fprop", rng, shapes.CONV2D_FOR_THREADS[1])
     return lambda: ops.run("conv2d_fprop", **arguments).y.tobytes()
