@@ -13,8 +13,8 @@ def pytest_configure(config):
         from fastconv import _core  # noqa: F401
     except ImportError as error:
         raise pytest.UsageError(
-            f"The tests need fastconv installed, with its extension module: {error} Run `pip install .` or "
-            "`pip install -e .`, then `pytest`; `python -m pytest` imports the source folder instead."
+            "The tests need an installed fastconv (`pip install .` or `pip install -e .`), and `pytest` rather than "
+            f"`python -m pytest`, which imports the source folder. The import said: {error}"
         ) from error
 
 

@@ -48,11 +48,11 @@ def test_errors_can_be_caught_as_value_errors_and_the_missing_as_os_errors():
     assert str(datasets.DataNotFoundError("what and where")) == "what and where"
 
 
-def test_import_loads_nothing_heavy():
+def test_import_loads_nothing_heavy(tmp_path):
     code = """
 import sys, fastconv.datasets
 print([name for name in ("pooch", "requests", "tarfile", "gzip", "lzma", "fastconv.datasets.cifar10_files",
                          "fastconv.datasets.restricted_pickle") if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.strip() == "[]"
