@@ -1,4 +1,4 @@
-// y = x > 0 ? x : slope * x, elementwise; slope 0 is ReLU (whose y is +0 there, also at -Inf; NaN stays NaN).
+// y = x > 0 ? x : slope * x, elementwise; slope 0 is ReLU (0 there, also at -Inf; NaN stays NaN).
 // dx = x > 0 ? dy : slope * dy, from the input x: at x = 0 the slope counts, as in TensorFlow.
 // In-place ok: y may be x, dx may be dy.
 #pragma once

@@ -225,6 +225,13 @@ def test_softmax_xent_by_hand():
     assert REFERENCE.run("softmax_xent", x=x, labels=np.array([2, 0], np.int32)).totals[1] == 2
 
 
+@pytest.mark.parametrize("labels", [np.array([1], np.int32), np.array([[0.0, 1.0, 0.0]])], ids=["number", "row"])
+def test_softmax_xent_of_minus_infinity_without_label(labels):
+    actual = REFERENCE.run("softmax_xent", x=np.array([[0, 0, -np.inf]]), labels=labels)
+    np.testing.assert_allclose(actual.totals[0], np.log(2), rtol=1e-15)
+    np.testing.assert_array_equal(actual.dx, [[0.5, -0.5, 0]])
+
+
 # ---- dropout
 
 
