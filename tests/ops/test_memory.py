@@ -94,5 +94,5 @@ def test_a_touch_ends_the_child():
         ctypes.string_at(array.ctypes.data, array.nbytes + 1)
 
     status, last = in_child(work)
-    assert status < 0  # by a signal
+    assert status != 0  # by a signal, or by the address sanitizer
     assert last == "reading"
