@@ -65,14 +65,12 @@ class Arena:
     def size_bytes(self) -> int:
         return self._memory.size
 
-    def reserve(self, size_bytes: int) -> bool:
-        """Makes room for `size_bytes`; True if the block moved and plans bound to it are to be bound again.
+    def reserve(self, size_bytes: int) -> None:
+        """Replaces the block by one of `size_bytes`; plans bound to the old one are to be bound again.
 
         Raises:
             MemoryError: naming the size.
         """
-        if size_bytes <= self._memory.size:
-            return False
         self._memory = np.empty(0, np.uint8)
         try:
             self._memory = aligned_empty(size_bytes, np.uint8)
@@ -81,7 +79,6 @@ class Arena:
                 f"this batch size needs {size_bytes / 2**30:.1f} GiB for activations, which this machine could not "
                 "give. Use a smaller batch_size."
             ) from None
-        return True
 
     def view(self, offset: int, shape, dtype) -> np.ndarray:
         size = math.prod(shape) * np.dtype(dtype).itemsize

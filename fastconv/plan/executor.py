@@ -52,8 +52,9 @@ class Executor:
         key = (mode, batch, _core.num_threads())  # workspaces are sized for the threads
         if key not in self._plans:
             plan = Plan(self._graph(mode, batch), self.ops, self._dtype)
-            if self.arena.reserve(plan.layout.size_bytes):
-                self._plans.clear()  # they are bound to the old, smaller block
+            if plan.layout.size_bytes > self.arena.size_bytes:
+                self._plans.clear()  # they are bound to the old, smaller block and would keep it alive
+                self.arena.reserve(plan.layout.size_bytes)
             plan.bind(self.arena, self._external)
             self._plans[key] = plan
         return self._plans[key]

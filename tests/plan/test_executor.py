@@ -48,6 +48,16 @@ def test_a_larger_batch_later_leaves_no_plan_on_old_memory():
     assert executor.plan("predict", 2) is not small
 
 
+def test_a_batch_that_does_not_fit_leaves_a_usable_model():
+    executor = executor_of(small_model())
+    with pytest.raises(MemoryError, match="smaller batch_size"):
+        executor.plan("predict", 2**45)
+    plan = executor.plan("train", 4)
+    load(plan)
+    executor.train_step(plan)
+    assert np.isfinite(plan.totals).all()
+
+
 @pytest.mark.parametrize("name", ["mlp", "conv", "cnn", "cnn-first-bn"])
 def test_no_step_reads_what_none_wrote(name):
     utils.set_random_seed(0)
