@@ -14,13 +14,14 @@ pytestmark = [
 ]
 
 
-def test_one_epoch_of_cnn_learns_on_the_full_set():
+def test_two_epochs_of_cnn_learn_on_the_full_set():
     (x_train, y_train), (x_test, y_test) = datasets.cifar10.load_data()
     utils.set_random_seed(1)
     model = networks.cnn()
     model.compile(optimizers.Adam(0.0005), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    history = model.fit(x_train.astype(np.float32) / 255, y_train, batch_size=64, verbose=2)
+    history = model.fit(x_train.astype(np.float32) / 255, y_train, batch_size=32, epochs=2, verbose=2)
     loss, accuracy = model.evaluate(x_test.astype(np.float32) / 255, y_test, batch_size=1000, verbose=0)
-    # 0.45 and 0.53 with this seed; a network that does not learn has 0.10, a linear one 0.40 after ten epochs
-    assert history.history["accuracy"][-1] > 0.40
+    # Measured with seeds 1 and 2, AVX-512 and AVX2: 0.45 to 0.46, then 0.58 to 0.59 in training. The test accuracy
+    # swings (0.49 to 0.65, loss 1.0 to 1.5) while the moving statistics are young.
+    assert history.history["accuracy"][0] > 0.40 and history.history["accuracy"][1] > 0.52
     assert accuracy > 0.42 and loss < 1.8

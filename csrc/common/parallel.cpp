@@ -2,10 +2,11 @@
 // then asleep.
 //
 // Why not OpenMP: its regions end when every thread has arrived, so a worker that the system has not scheduled holds up
-// all others; with two other processes on a 2-core machine that made training up to ten times slower. Here the caller
-// takes items itself and waits only for workers that have begun one; who comes late finds the job closed. It also needs
-// no runtime library beside the wheel, and a forked child simply starts a pool of its own (libgomp's hangs there: GCC
-// PR60035).
+// all others. Here the caller takes items itself and waits only for workers that have begun one; who comes late finds
+// the job closed. 31 regions of 16 items of 30 us on 2 cores (EPYC Zen 5, 2026-11-23), OpenMP against this pool: idle
+// 7.3 and 7.3 ms; beside one busy process the same median (15.3 ms), but means of 22.8 and 15.3 ms, 99th percentiles of
+// 172 and 20 ms; beside two 26.8 and 15.3, 112 and 24 ms. It also needs no runtime library beside the wheel, and a
+// forked child simply starts a pool of its own (libgomp's hangs there: GCC PR60035).
 #include "common/parallel.h"
 
 #include <algorithm>
