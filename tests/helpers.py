@@ -38,9 +38,22 @@ class Guarded:
         return "after" if after.tobytes() != self._canaries[self._end % 4 :][: after.size] else ""
 
 
+def _conv2d_fprop_shapes(arguments):
+    geometry = arguments["geometry"]
+    statistics = {"mean": (geometry.k,), "rstd": (geometry.k,)} if "moving_mean" in arguments else {}
+    return {"y": geometry.y_shape} | statistics
+
+
 def _conv2d_wgrad_shapes(arguments):
     geometry = arguments["geometry"]
     return {"dw": geometry.w_shape, "db": (geometry.k,)}
+
+
+def _conv2d_backward_shapes(arguments):
+    geometry = arguments["geometry"]
+    c = geometry.c
+    sums = {"x_dgamma": (c,), "x_dbeta": (c,), "x_coefficients": (2, c)} if "x_mean" in arguments else {}
+    return _conv2d_wgrad_shapes(arguments) | {"dx": geometry.x_shape} | sums
 
 
 def _batchnorm_forward_shapes(arguments):
@@ -50,7 +63,7 @@ def _batchnorm_forward_shapes(arguments):
 
 def _batchnorm_backward_shapes(arguments):
     x = arguments["x"]
-    return {"dx": x.shape, "dgamma": x.shape[-1:], "dbeta": x.shape[-1:]}
+    return {"dx": x.shape, "dgamma": x.shape[-1:], "dbeta": x.shape[-1:], "coefficients": (2, x.shape[-1])}
 
 
 def _like(output, source):
@@ -59,10 +72,13 @@ def _like(output, source):
 
 # The outputs of each op and their shapes; float32 on a backend, except `totals`.
 OUTPUTS = {
-    "conv2d_fprop": lambda arguments: {"y": arguments["geometry"].y_shape},
+    "conv2d_fprop": _conv2d_fprop_shapes,
     "conv2d_dgrad": lambda arguments: {"dx": arguments["geometry"].x_shape},
     "conv2d_wgrad": _conv2d_wgrad_shapes,
+    "conv2d_backward": _conv2d_backward_shapes,
+    "conv2d_backward_fits": lambda arguments: {},
     "batchnorm_forward": _batchnorm_forward_shapes,
+    "batchnorm_apply": _like("y", "x"),
     "batchnorm_inference": _like("y", "x"),
     "batchnorm_backward": _batchnorm_backward_shapes,
     "leaky_relu_forward": _like("y", "x"),
@@ -80,6 +96,7 @@ OUTPUTS = {
 
 # Arguments that an op updates in place.
 UPDATED = {
+    "conv2d_fprop": ("moving_mean", "moving_variance"),
     "batchnorm_forward": ("moving_mean", "moving_variance"),
     "adam_update": ("w", "m", "v"),
     "sgd_update": ("w", "velocity"),
@@ -161,6 +178,13 @@ def small_integers(rng, *shape) -> np.ndarray:
     return (rng.integers(1, 5, size=shape) * rng.choice((-1, 1), size=shape)).astype(np.float32)
 
 
+def conv2d_norm(rng, prefix: str, channels: int, slope: float = 0.3) -> dict:
+    """The batch normalization of a convolution's input ("x") or output ("y"), as its arguments."""
+    arrays = {name: float32(rng, channels) for name in ("mean", "gamma", "beta")}
+    arrays["rstd"] = np.abs(float32(rng, channels)) + np.float32(0.5)
+    return {f"{prefix}_{name}": array for name, array in arrays.items()} | {f"{prefix}_slope": slope}
+
+
 def example(op: str, rng, shape) -> dict:
     """Arguments of `op` with random numbers.
 
@@ -171,9 +195,20 @@ def example(op: str, rng, shape) -> dict:
     """
     if op.startswith("conv2d"):
         g = shape.geometry()
+        if op == "conv2d_backward_fits":
+            return {"geometry": g}
         sizes = {"x": g.x_shape, "w": g.w_shape, "b": (g.k,), "dy": g.y_shape}
-        names = {"conv2d_fprop": ("x", "w", "b"), "conv2d_dgrad": ("dy", "w"), "conv2d_wgrad": ("x", "dy")}[op]
-        return {"geometry": g} | {name: float32(rng, *sizes[name]) for name in names}
+        names = {
+            "conv2d_fprop": ("x", "w", "b"),
+            "conv2d_dgrad": ("dy", "w"),
+            "conv2d_wgrad": ("x", "dy"),
+            "conv2d_backward": ("x", "dy", "w"),
+        }[op]
+        arguments = {"geometry": g} | {name: float32(rng, *sizes[name]) for name in names}
+        if op == "conv2d_backward":
+            arguments |= conv2d_norm(rng, "x", g.c) | conv2d_norm(rng, "y", g.k)
+            arguments |= {"y": float32(rng, *g.y_shape), "y_coefficients": float32(rng, 2, g.k)}
+        return arguments
 
     def arrays(*names):
         return {name: float32(rng, *shape) for name in names}
@@ -189,6 +224,7 @@ def example(op: str, rng, shape) -> dict:
         "batchnorm_forward": lambda: (
             arrays("x") | scale | positive(*moving, size=channels) | {"momentum": 0.99, "epsilon": 1e-3, "slope": 0.3}
         ),
+        "batchnorm_apply": lambda: arrays("x") | scale | positive("mean", "rstd", size=channels) | {"slope": 0.3},
         "batchnorm_inference": lambda: (
             arrays("x") | scale | positive(*moving, size=channels) | {"epsilon": 1e-3, "slope": 0.3}
         ),

@@ -2,9 +2,9 @@
 #include "batchnorm/batchnorm.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
+#include "batchnorm/statistics.h"
 #include "common/errors.h"
 #include "common/parallel.h"
 
@@ -77,6 +77,13 @@ void for_each_chunk(int64_t rows, int64_t channels, Kernel&& kernel) {
   });
 }
 
+void forward_apply(int64_t rows, int64_t channels, const float* x, const BatchNormTransform& transform, float* y) {
+  const auto apply_kernel = FASTCONV_PICK(batchnorm_forward_apply_bands);
+  for_each_chunk(rows, channels, [&](int64_t begin, int64_t end) {
+    apply_kernel(x + begin * channels, channels, transform, y + begin * channels, {1, end - begin, 0});
+  });
+}
+
 // Calls body(channel begin, channel end): per-channel work between two sweeps, in parallel where it is not small.
 template <typename Body>
 void for_each_channels(int64_t channels, Body&& body) {
@@ -93,8 +100,7 @@ size_t batchnorm_forward_workspace_bytes(int64_t rows, int64_t channels) {
 }
 
 void batchnorm_forward(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta, float* y,
-                       float* mean, float* rstd, float* moving_mean, float* moving_variance, double momentum,
-                       double epsilon, float slope, float* workspace, size_t workspace_bytes) {
+                       const BatchNormStatistics& statistics, float slope, float* workspace, size_t workspace_bytes) {
   double* sums = aligned_workspace(workspace, workspace_bytes, batchnorm_forward_workspace_bytes(rows, channels),
                                    "batchnorm_forward");
   const auto sums_kernel = FASTCONV_PICK(batchnorm_forward_sums_range);
@@ -104,30 +110,23 @@ void batchnorm_forward(int64_t rows, int64_t channels, const float* x, const flo
 
   const int64_t part_rows = rows_per_part(rows, channels), slot = slot_doubles(channels);
   for_each_channels(channels, [&](int64_t begin, int64_t end) {
-    double *total_mean = sums, *total_m2 = sums + slot / 2;  // of the first part; the others are merged into it
+    double *mean = sums, *m2 = sums + slot / 2;  // of the first part; the others are merged into it
     for (int64_t row = part_rows; row < rows; row += part_rows) {
       const double* part = sums + row / part_rows * slot;
-      const double count = double(std::min(part_rows, rows - row));
-      const double weight = count / (double(row) + count), cross = double(row) * weight;
-      for (int64_t c = begin; c < end; ++c) {
-        const double delta = part[c] - total_mean[c];
-        total_mean[c] += delta * weight;
-        total_m2[c] += part[slot / 2 + c] + delta * delta * cross;
-      }
+      batchnorm_merge(end - begin, double(row), mean + begin, m2 + begin, double(std::min(part_rows, rows - row)),
+                      part + begin, part + slot / 2 + begin);
     }
-    for (int64_t c = begin; c < end; ++c) {
-      const double variance = total_m2[c] / double(rows);
-      mean[c] = float(total_mean[c]);
-      rstd[c] = float(1.0 / std::sqrt(variance + epsilon));
-      moving_mean[c] = float(moving_mean[c] * momentum + total_mean[c] * (1.0 - momentum));
-      moving_variance[c] = float(moving_variance[c] * momentum + variance * (1.0 - momentum));
-    }
+    batchnorm_write_statistics(rows, begin, end, mean, m2, statistics);
   });
 
-  const BatchNormTransform transform = {mean, rstd, nullptr, gamma, beta, epsilon, slope};
-  const auto apply_kernel = FASTCONV_PICK(batchnorm_forward_apply_range);
-  for_each_chunk(rows, channels,
-                 [&](int64_t begin, int64_t end) { apply_kernel(x, channels, transform, y, begin, end); });
+  const BatchNormTransform transform = {statistics.mean, statistics.rstd, nullptr, gamma, beta, 0.0, slope};
+  forward_apply(rows, channels, x, transform, y);
+}
+
+void batchnorm_apply(int64_t rows, int64_t channels, const float* x, const float* mean, const float* rstd,
+                     const float* gamma, const float* beta, float* y, float slope) {
+  check_shape(rows, channels, "batchnorm_apply");
+  forward_apply(rows, channels, x, {mean, rstd, nullptr, gamma, beta, 0.0, slope}, y);
 }
 
 void batchnorm_inference(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta,
@@ -135,19 +134,17 @@ void batchnorm_inference(int64_t rows, int64_t channels, const float* x, const f
                          float slope) {
   check_shape(rows, channels, "batchnorm_inference");
   const BatchNormTransform transform = {moving_mean, nullptr, moving_variance, gamma, beta, epsilon, slope};
-  const auto apply_kernel = FASTCONV_PICK(batchnorm_forward_apply_range);
-  for_each_chunk(rows, channels,
-                 [&](int64_t begin, int64_t end) { apply_kernel(x, channels, transform, y, begin, end); });
+  forward_apply(rows, channels, x, transform, y);
 }
 
 size_t batchnorm_backward_workspace_bytes(int64_t rows, int64_t channels) {
   check_shape(rows, channels, "batchnorm_backward");
-  return sums_bytes(rows, channels) + 2 * sizeof(float) * size_t(channels) + kAlignment;
+  return sums_bytes(rows, channels) + kAlignment;
 }
 
 void batchnorm_backward(int64_t rows, int64_t channels, const float* dy, const float* x, const float* gamma,
-                        const float* beta, const float* mean, const float* rstd, float* dx, float* dgamma, float* dbeta,
-                        float slope, float* workspace, size_t workspace_bytes) {
+                        const float* beta, const float* mean, const float* rstd, float* dx,
+                        const BatchNormGradients& gradients, float slope, float* workspace, size_t workspace_bytes) {
   double* sums = aligned_workspace(workspace, workspace_bytes, batchnorm_backward_workspace_bytes(rows, channels),
                                    "batchnorm_backward");
   const BatchNormTransform transform = {mean, rstd, nullptr, gamma, beta, 0.0, slope};
@@ -157,8 +154,6 @@ void batchnorm_backward(int64_t rows, int64_t channels, const float* dy, const f
   });
 
   const int64_t parts = part_count(rows, channels), slot = slot_doubles(channels);
-  float* slope_x = reinterpret_cast<float*>(sums + parts * slot);
-  float* offset = slope_x + channels;
   for_each_channels(channels, [&](int64_t begin, int64_t end) {
     double *total_dbeta = sums, *total_moment = sums + slot / 2;
     for (int64_t part = 1; part < parts; ++part) {
@@ -167,19 +162,15 @@ void batchnorm_backward(int64_t rows, int64_t channels, const float* dy, const f
         total_moment[c] += sums[part * slot + slot / 2 + c];
       }
     }
-    for (int64_t c = begin; c < end; ++c) {
-      const double scale = double(rstd[c]) * (gamma ? gamma[c] : 1.0f), total_dgamma = total_moment[c] * rstd[c];
-      if (dbeta) dbeta[c] = float(total_dbeta[c]);
-      if (dgamma) dgamma[c] = float(total_dgamma);
-      slope_x[c] = float(-scale * rstd[c] * total_dgamma / double(rows));
-      offset[c] = float(-scale * total_dbeta[c] / double(rows));
-    }
+    batchnorm_write_gradients(rows, begin, end, total_dbeta, total_moment, rstd, gamma, gradients);
   });
 
   if (!dx) return;
-  const auto apply_kernel = FASTCONV_PICK(batchnorm_backward_apply_range);
+  const auto apply_kernel = FASTCONV_PICK(batchnorm_backward_apply_bands);
   for_each_chunk(rows, channels, [&](int64_t begin, int64_t end) {
-    apply_kernel(dy, x, channels, transform, slope_x, offset, dx, begin, end);
+    const int64_t at = begin * channels;
+    apply_kernel(dy + at, x + at, channels, transform, gradients.slope_x, gradients.offset, dx + at,
+                 {1, end - begin, 0});
   });
 }
 

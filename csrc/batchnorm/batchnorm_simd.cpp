@@ -29,10 +29,10 @@ struct alignas(64) Table {
 
 // How rows become lines: `fold` rows of `channels` channels, a power of two; `pitch` floats from line to line.
 struct Lines {
-  int64_t first_channel, channels, fold, width, pitch, rows_per_block, lines_per_strip;
+  int64_t all_channels, first_channel, channels, fold, width, pitch, rows_per_block, lines_per_strip;
 
-  Lines(int64_t all_channels, int64_t channel_begin, int64_t channel_end) noexcept
-      : first_channel(channel_begin), channels(channel_end - channel_begin), fold(1) {
+  Lines(int64_t channels_of_x, int64_t channel_begin, int64_t channel_end) noexcept
+      : all_channels(channels_of_x), first_channel(channel_begin), channels(channel_end - channel_begin), fold(1) {
     if (channels == all_channels) {
       int64_t rows = 1;
       while (rows * channels % kLanes != 0 || rows * channels < kGroup * kLanes) rows *= 2;
@@ -218,8 +218,8 @@ inline void add_moments(const float* x, int64_t lines, int64_t pitch, int64_t wi
 }
 
 template <Activation kActivation>
-void forward_apply(const float* x, const Lines& lines, const Tables& tables, float slope, float* y, int64_t row_begin,
-                   int64_t row_end) noexcept {
+void forward_apply(const float* x, const Lines& lines, const Tables& tables, float slope, float* y,
+                   const BatchNormBands& bands) noexcept {
   const f32v vslope = broadcast(slope);
   const auto sweep = [&](int64_t offset, int64_t count, int64_t width) {
     for_each_group<kGroup>(width, [&](auto group, int64_t column, int lanes) {
@@ -237,7 +237,8 @@ void forward_apply(const float* x, const Lines& lines, const Tables& tables, flo
       }
     });
   };
-  lines.blocks(row_begin, row_end, [&](int64_t begin, int64_t end) { lines.cover(begin, end, sweep); });
+  for (int64_t band = 0; band < bands.count; ++band, x += bands.rows * lines.all_channels, y += bands.pitch)
+    lines.blocks(0, bands.rows, [&](int64_t begin, int64_t end) { lines.cover(begin, end, sweep); });
 }
 
 template <Activation kActivation>
@@ -282,7 +283,7 @@ void backward_sums(const float* dy, const float* x, const Lines& lines, const Ta
 
 template <Activation kActivation>
 void backward_apply(const float* dy, const float* x, const Lines& lines, const Tables& tables, const Table& slope_x,
-                    const Table& offset, float slope, float* dx, int64_t row_begin, int64_t row_end) noexcept {
+                    const Table& offset, float slope, float* dx, const BatchNormBands& bands) noexcept {
   const f32v vslope = broadcast(slope);
   const auto sweep = [&](int64_t start, int64_t count, int64_t width) {
     for_each_group<kBackwardGroup>(width, [&](auto group, int64_t column, int lanes) {
@@ -307,7 +308,9 @@ void backward_apply(const float* dy, const float* x, const Lines& lines, const T
       }
     });
   };
-  lines.blocks(row_begin, row_end, [&](int64_t begin, int64_t end) { lines.cover(begin, end, sweep); });
+  const int64_t band_floats = bands.rows * lines.all_channels;
+  for (int64_t band = 0; band < bands.count; ++band, x += band_floats, dy += band_floats, dx += bands.pitch)
+    lines.blocks(0, bands.rows, [&](int64_t begin, int64_t end) { lines.cover(begin, end, sweep); });
 }
 
 // Calls body(lines) for all channels, kBatchNormColumns at a time.
@@ -356,16 +359,16 @@ void batchnorm_forward_sums_range(const float* x, int64_t channels, const BatchN
   });
 }
 
-void batchnorm_forward_apply_range(const float* x, int64_t channels, const BatchNormTransform& t, float* y,
-                                   int64_t row_begin, int64_t row_end) noexcept {
+void batchnorm_forward_apply_bands(const float* x, int64_t channels, const BatchNormTransform& t, float* y,
+                                   const BatchNormBands& bands) noexcept {
   for_each_columns(channels, [&](const Lines& lines) {
     const Tables tables(lines, t);
     if (t.slope == 1.0f)
-      forward_apply<Activation::none>(x, lines, tables, t.slope, y, row_begin, row_end);
+      forward_apply<Activation::none>(x, lines, tables, t.slope, y, bands);
     else if (t.slope == 0.0f)
-      forward_apply<Activation::relu>(x, lines, tables, t.slope, y, row_begin, row_end);
+      forward_apply<Activation::relu>(x, lines, tables, t.slope, y, bands);
     else
-      forward_apply<Activation::leaky>(x, lines, tables, t.slope, y, row_begin, row_end);
+      forward_apply<Activation::leaky>(x, lines, tables, t.slope, y, bands);
   });
 }
 
@@ -382,18 +385,18 @@ void batchnorm_backward_sums_range(const float* dy, const float* x, int64_t chan
     backward_sums<Activation::leaky>(dy, x, lines, tables, t.slope, range.row_begin, range.row_end, dbeta, moment);
 }
 
-void batchnorm_backward_apply_range(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t,
-                                    const float* slope_x, const float* offset, float* dx, int64_t row_begin,
-                                    int64_t row_end) noexcept {
+void batchnorm_backward_apply_bands(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t,
+                                    const float* slope_x, const float* offset, float* dx,
+                                    const BatchNormBands& bands) noexcept {
   for_each_columns(channels, [&](const Lines& lines) {
     const Tables tables(lines, t);
     Table a, b;
     fill(lines, slope_x, 0.0f, a);
     fill(lines, offset, 0.0f, b);
     if (t.slope == 1.0f)
-      backward_apply<Activation::none>(dy, x, lines, tables, a, b, t.slope, dx, row_begin, row_end);
+      backward_apply<Activation::none>(dy, x, lines, tables, a, b, t.slope, dx, bands);
     else
-      backward_apply<Activation::leaky>(dy, x, lines, tables, a, b, t.slope, dx, row_begin, row_end);
+      backward_apply<Activation::leaky>(dy, x, lines, tables, a, b, t.slope, dx, bands);
   });
 }
 

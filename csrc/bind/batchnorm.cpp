@@ -39,12 +39,30 @@ void register_batchnorm(py::module_& m) {
         float* moving_variance_data = output<float>(moving_variance, "moving_variance", channels);
         const Workspace work(workspace);
         const py::gil_scoped_release unlock;
-        batchnorm_forward(shape.rows, channels, x_data, gamma_data, beta_data, y_data, mean_data, rstd_data,
-                          moving_mean_data, moving_variance_data, momentum, epsilon, slope, work.data, work.bytes);
+        batchnorm_forward(shape.rows, channels, x_data, gamma_data, beta_data, y_data,
+                          {mean_data, rstd_data, moving_mean_data, moving_variance_data, momentum, epsilon}, slope,
+                          work.data, work.bytes);
       },
       py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("y"), py::arg("mean"), py::arg("rstd"),
       py::arg("moving_mean"), py::arg("moving_variance"), py::arg("momentum"), py::arg("epsilon"), py::arg("slope"),
       py::arg("workspace"));
+  m.def(
+      "batchnorm_apply",
+      [](const py::array& x, const py::object& gamma, const py::object& beta, const py::array& mean,
+         const py::array& rstd, const py::array& y, float slope) {
+        const Shape shape(x);
+        const int64_t channels = shape.channels;
+        const float* x_data = input<float>(x, "x", shape.count);
+        const float* gamma_data = optional_input<float>(gamma, "gamma", channels);
+        const float* beta_data = optional_input<float>(beta, "beta", channels);
+        const float* mean_data = input<float>(mean, "mean", channels);
+        const float* rstd_data = input<float>(rstd, "rstd", channels);
+        float* y_data = output<float>(y, "y", shape.count);
+        const py::gil_scoped_release unlock;
+        batchnorm_apply(shape.rows, channels, x_data, mean_data, rstd_data, gamma_data, beta_data, y_data, slope);
+      },
+      py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"), py::arg("rstd"), py::arg("y"),
+      py::arg("slope"));
   m.def(
       "batchnorm_inference",
       [](const py::array& x, const py::object& gamma, const py::object& beta, const py::array& moving_mean,
@@ -67,7 +85,7 @@ void register_batchnorm(py::module_& m) {
       "batchnorm_backward",
       [](const py::array& dy, const py::array& x, const py::object& gamma, const py::object& beta,
          const py::array& mean, const py::array& rstd, const py::object& dx, const py::object& dgamma,
-         const py::object& dbeta, float slope, const py::object& workspace) {
+         const py::object& dbeta, const py::array& coefficients, float slope, const py::object& workspace) {
         const Shape shape(x);
         const int64_t channels = shape.channels;
         const float* dy_data = input<float>(dy, "dy", shape.count);
@@ -79,13 +97,14 @@ void register_batchnorm(py::module_& m) {
         float* dx_data = optional_output<float>(dx, "dx", shape.count);
         float* dgamma_data = optional_output<float>(dgamma, "dgamma", channels);
         float* dbeta_data = optional_output<float>(dbeta, "dbeta", channels);
+        float* slope_x = output<float>(coefficients, "coefficients", 2 * channels);
         const Workspace work(workspace);
         const py::gil_scoped_release unlock;
         batchnorm_backward(shape.rows, channels, dy_data, x_data, gamma_data, beta_data, mean_data, rstd_data, dx_data,
-                           dgamma_data, dbeta_data, slope, work.data, work.bytes);
+                           {dgamma_data, dbeta_data, slope_x, slope_x + channels}, slope, work.data, work.bytes);
       },
       py::arg("dy"), py::arg("x"), py::arg("gamma"), py::arg("beta"), py::arg("mean"), py::arg("rstd"), py::arg("dx"),
-      py::arg("dgamma"), py::arg("dbeta"), py::arg("slope"), py::arg("workspace"));
+      py::arg("dgamma"), py::arg("dbeta"), py::arg("coefficients"), py::arg("slope"), py::arg("workspace"));
   m.def("batchnorm_forward_workspace_bytes", &batchnorm_forward_workspace_bytes, py::arg("rows"), py::arg("channels"));
   m.def("batchnorm_backward_workspace_bytes", &batchnorm_backward_workspace_bytes, py::arg("rows"),
         py::arg("channels"));

@@ -9,6 +9,7 @@
 //   broadcast, zero        one value in every lane
 //   add, sub, mul, div, fma(a, b, c) = a * b + c, sqrt, max
 //   where_positive(x, a, b)  per lane: x > 0 ? a : b (NaN counts as not positive)
+//   zip_low, zip_high(a, b)  a0 b0 a1 b1 ..., from the lower halves of a and b, and from the upper ones
 #pragma once
 #include <cstddef>
 #include <cstdint>

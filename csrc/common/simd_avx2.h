@@ -29,5 +29,12 @@ inline f32v where_positive(f32v x, f32v a, f32v b) noexcept {
   return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ));
 }
 
+inline f32v zip_low(f32v a, f32v b) noexcept {
+  return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+}
+inline f32v zip_high(f32v a, f32v b) noexcept {
+  return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+}
+
 }  // namespace
 }  // namespace fastconv::FASTCONV_ISA

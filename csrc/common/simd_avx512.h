@@ -27,5 +27,12 @@ inline f32v where_positive(f32v x, f32v a, f32v b) noexcept {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), b, a);
 }
 
+inline f32v zip_low(f32v a, f32v b) noexcept {
+  return _mm512_permutex2var_ps(a, _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23), b);
+}
+inline f32v zip_high(f32v a, f32v b) noexcept {
+  return _mm512_permutex2var_ps(a, _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31), b);
+}
+
 }  // namespace
 }  // namespace fastconv::FASTCONV_ISA

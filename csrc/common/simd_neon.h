@@ -30,6 +30,8 @@ inline f32v fma(f32v a, f32v b, f32v c) noexcept { return vfmaq_f32(c, a, b); }
 inline f32v sqrt(f32v a) noexcept { return vsqrtq_f32(a); }
 inline f32v max(f32v a, f32v b) noexcept { return vmaxq_f32(a, b); }
 inline f32v where_positive(f32v x, f32v a, f32v b) noexcept { return vbslq_f32(vcgtq_f32(x, vdupq_n_f32(0.0f)), a, b); }
+inline f32v zip_low(f32v a, f32v b) noexcept { return vzip1q_f32(a, b); }
+inline f32v zip_high(f32v a, f32v b) noexcept { return vzip2q_f32(a, b); }
 
 }  // namespace
 }  // namespace fastconv::FASTCONV_ISA

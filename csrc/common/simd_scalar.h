@@ -32,6 +32,8 @@ inline f32v sqrt(f32v a) noexcept {
 }
 inline f32v max(f32v a, f32v b) noexcept { return a > b ? a : b; }
 inline f32v where_positive(f32v x, f32v a, f32v b) noexcept { return x > zero() ? a : b; }
+inline f32v zip_low(f32v a, f32v b) noexcept { return f32v{a[0], b[0], a[1], b[1]}; }
+inline f32v zip_high(f32v a, f32v b) noexcept { return f32v{a[2], b[2], a[3], b[3]}; }
 
 }  // namespace
 }  // namespace fastconv::FASTCONV_ISA

@@ -1,14 +1,15 @@
 // Conv2D: y[n,p,q,k] = b[k] + sum_{r,s,c} x[n, p*stride_h + r - pad_top, q*stride_w + s - pad_left, c] * w[r,s,c,k]
 // x, dx: NHWC   w, dw: RSCK   y, dy: NPQK   b, db: K.   The common contract is in docs/kernels.md; conv2d adds:
 //  - b and db may be null.
-//  - workspace: at least <pass>_workspace_bytes(geometry, threads); a smaller one than num_threads() needs costs threads.
+//  - workspace: at least <pass>_workspace_bytes(...); a smaller one than num_threads() needs costs threads.
 //  - fprop and dgrad: each output is one sum in one order, whatever the cut into blocks.
-//  - wgrad: images are cut into conv2d_wgrad_parts(geometry) parts; partial sums are added in part order.
+//  - wgrad: images are cut into parts by shape; partial sums are added in part order.
 // Dense is this with n = h = p = r = s = 1 and its rows as w = q pixels.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
+#include "batchnorm/batchnorm.h"
 #include "common/isa.h"
 
 namespace fastconv {
@@ -24,45 +25,77 @@ struct Conv2DBlock {
   int64_t image, row_begin, row_end, pixel_begin, pixel_end, channel_begin, channel_end;
 };
 
-// Output rows that wgrad multiplies before it moves on: their dy and the x they meet stay in the first-level cache.
-static inline int64_t conv2d_wgrad_rows_per_block(const Conv2DGeometry& g) noexcept {
-  constexpr int64_t kCacheFloats = 6144;  // half of a 48 KiB cache; 3/4 of a 32 KiB one
-  const int64_t row = ((g.q - 1) * g.stride_w + g.s) * g.c * g.stride_h + g.q * g.k;
-  const int64_t rows = row < kCacheFloats ? kCacheFloats / row : 1;
-  return rows < g.p ? rows : g.p;
+// Rows of one image that a kernel reads: `at` is row `first`, its leftmost column, `pitch` floats from row to row. The
+// leftmost column of x is -pad_left, that of dy conv2d_dgrad_first_column for dgrad and 0 for wgrad.
+struct Conv2DRows {
+  const float* at;
+  int64_t first, pitch;
+};
+
+// The first column of dy that column 0 of dx meets; at most 0, since pad_left < s.
+static inline int64_t conv2d_dgrad_first_column(const Conv2DGeometry& g) noexcept {
+  return g.pad_left / g.stride_w - (g.s - 1) / g.stride_w;
 }
 
-// ---- host entry points (conv2d.cpp) ----
+// ---- host entry points ----
 void conv2d_check(const Conv2DGeometry& g);  // throws std::invalid_argument
 
-size_t conv2d_fprop_workspace_bytes(const Conv2DGeometry& g, int threads);
-void conv2d_fprop(const Conv2DGeometry& g, const float* x, const float* w, const float* b, float* y, float* workspace,
-                  size_t workspace_bytes);
+// An input as it lies in memory and what is done to it on load: `norm` (null: nothing) is applied to each row as it is
+// copied for the kernel.
+struct Conv2DInput {
+  const float* data;
+  const BatchNormTransform* norm;
+};
 
+// fprop.cpp; `statistics` (null: none) are those of y, computed while it is in cache.
+size_t conv2d_fprop_workspace_bytes(const Conv2DGeometry& g, bool norm, bool statistics, int threads);
+void conv2d_fprop(const Conv2DGeometry& g, const Conv2DInput& x, const float* w, const float* b, float* y,
+                  const BatchNormStatistics* statistics, float* workspace, size_t workspace_bytes);
+
+// dgrad.cpp
 size_t conv2d_dgrad_workspace_bytes(const Conv2DGeometry& g, int threads);
 void conv2d_dgrad(const Conv2DGeometry& g, const float* dy, const float* w, float* dx, float* workspace,
                   size_t workspace_bytes);
 
-size_t conv2d_wgrad_workspace_bytes(const Conv2DGeometry& g, int threads);
-void conv2d_wgrad(const Conv2DGeometry& g, const float* x, const float* dy, float* dw, float* db, float* workspace,
-                  size_t workspace_bytes);
+// wgrad.cpp
+size_t conv2d_wgrad_workspace_bytes(const Conv2DGeometry& g, bool norm, int threads);
+void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy, float* dw, float* db,
+                  float* workspace, size_t workspace_bytes);
+
+// backward.cpp: wgrad and dgrad image by image, while dy and x are in cache, and what lies on either side of them:
+//  - y_norm, y_gradients: dy is the gradient of the normalized y, and becomes that of y on load.
+//  - x.norm, x_gradients: dx is the gradient of the normalized x; its batch normalization's sums are taken as dx is made.
+// All four may be null, dx and db too.
+struct Conv2DBackward {
+  Conv2DInput x;
+  const float *dy, *y;
+  const BatchNormTransform* y_norm;
+  const BatchNormGradients* y_gradients;
+  const float* w;
+  float *dx, *dw, *db;
+  const BatchNormGradients* x_gradients;
+};
+
+// Whether there are images enough to share out and two of them fit a level-2 cache; else two passes are faster.
+bool conv2d_backward_fits(const Conv2DGeometry& g);
+size_t conv2d_backward_workspace_bytes(const Conv2DGeometry& g, bool y_norm, bool x_norm, bool dx, int threads);
+void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, float* workspace,
+                     size_t workspace_bytes);
 
 // ---- kernels, one version per instruction set (fprop_simd.cpp, dgrad_simd.cpp, wgrad_simd.cpp) ----
-// scratch: room for the padded rows that a block reads; null where the convolution needs none (no padded columns).
 // packed_w: w as dgrad reads it, by phase, see dgrad_simd.cpp.
-// wgrad overwrites dw[r][sc_begin..sc_end) for all r with the sum over the images [begin, end), and db unless null;
-// sc counts the contiguous run of S*C weights of one filter row.
-#define FASTCONV_DECLARE_CONV2D(isa)                                                                                  \
-  namespace isa {                                                                                                     \
-  void conv2d_fprop_block(const Conv2DGeometry& g, const float* x, const float* w, const float* b, float* y,          \
-                          float* scratch, const Conv2DBlock& block) noexcept;                                         \
-  void conv2d_dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t r, int64_t s,              \
-                         int64_t c_begin, int64_t c_end) noexcept;                                                    \
-  void conv2d_dgrad_block(const Conv2DGeometry& g, const float* dy, const float* packed_w, float* dx, float* scratch, \
-                          const Conv2DBlock& block) noexcept;                                                         \
-  void conv2d_wgrad_range(const Conv2DGeometry& g, const float* x, const float* dy, float* dw, float* db,             \
-                          float* scratch, int64_t image_begin, int64_t image_end, int64_t sc_begin,                   \
-                          int64_t sc_end) noexcept;                                                                   \
+// wgrad adds rows [row_begin, row_end) of one image to dw[r][sc_begin..sc_end) for all r, and to db unless null; sc
+// counts the contiguous run of S*C weights of one filter row.
+#define FASTCONV_DECLARE_CONV2D(isa)                                                                               \
+  namespace isa {                                                                                                  \
+  void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const float* w, const float* b, float* y,  \
+                          const Conv2DBlock& block) noexcept;                                                      \
+  void conv2d_dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t r, int64_t s,           \
+                         int64_t c_begin, int64_t c_end) noexcept;                                                 \
+  void conv2d_dgrad_block(const Conv2DGeometry& g, const Conv2DRows& dy, const float* packed_w, float* dx,         \
+                          const Conv2DBlock& block) noexcept;                                                      \
+  void conv2d_wgrad_rows(const Conv2DGeometry& g, const Conv2DRows& x, const Conv2DRows& dy, float* dw, float* db, \
+                         int64_t row_begin, int64_t row_end, int64_t sc_begin, int64_t sc_end) noexcept;           \
   }
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_CONV2D)
 #undef FASTCONV_DECLARE_CONV2D

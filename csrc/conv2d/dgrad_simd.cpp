@@ -5,7 +5,9 @@
 // stride_h * stride_w phases of (h, w) is a stride-1 convolution of dy with its own small filter, and no product with
 // an inserted zero is ever made (after the "strided dgrad" of CUTLASS). The tile is the one of fprop.
 //
-// packed_w holds the phases one after another, each as [taps of r, reversed][taps of s, reversed][K][C].
+// packed_w holds the phases one after another, each as [C / kChannelsPerSweep][taps of r, reversed][taps of s,
+// reversed][K][kChannelsPerSweep]: what a tile reads is one contiguous run. (With 4096 channels in a row, as in a dense
+// layer, each of its loads met the same set of the first-level cache.)
 #include "conv2d/conv2d.h"
 #include "conv2d/tile.h"
 
@@ -36,6 +38,39 @@ inline int64_t packed_offset(const Conv2DGeometry& g, int64_t first_r, int64_t f
   return taps * g.k * g.c;
 }
 
+// Turns kLanes rows into kLanes columns: each round is one step of a perfect shuffle.
+inline void transpose(f32v (&v)[kLanes]) noexcept {
+  for (int round = 1; round < kLanes; round *= 2) {
+    f32v t[kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes / 2; ++i) {
+      t[2 * i] = zip_low(v[i], v[i + kLanes / 2]);
+      t[2 * i + 1] = zip_high(v[i], v[i + kLanes / 2]);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) v[i] = t[i];
+  }
+}
+
+// to[k * width + c] = from[c * k_count + k] for `width` channels and all filters.
+inline void pack_channels(const float* from, int64_t k_count, int64_t width, float* to) noexcept {
+  int64_t k = 0;
+  if (width % kLanes == 0) {
+    for (; k + kLanes <= k_count; k += kLanes) {
+      for (int64_t c = 0; c < width; c += kLanes) {
+        f32v v[kLanes];
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) v[i] = load(from + (c + i) * k_count + k);
+        transpose(v);
+#pragma GCC unroll 16
+        for (int i = 0; i < kLanes; ++i) store(to + (k + i) * width + c, v[i]);
+      }
+    }
+  }
+  for (; k < k_count; ++k)
+    for (int64_t c = 0; c < width; ++c) to[k * width + c] = from[c * k_count + k];
+}
+
 }  // namespace
 
 void conv2d_dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t r, int64_t s, int64_t c_begin,
@@ -43,42 +78,25 @@ void conv2d_dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w,
   const int64_t first_r = r % g.stride_h, first_s = s % g.stride_w;
   const int64_t rows = (g.r - first_r + g.stride_h - 1) / g.stride_h;
   const int64_t columns = (g.s - first_s + g.stride_w - 1) / g.stride_w;
-  const int64_t row = rows - 1 - r / g.stride_h, column = columns - 1 - s / g.stride_w;
+  const int64_t tap = (rows - 1 - r / g.stride_h) * columns + columns - 1 - s / g.stride_w;
   const float* from = w + (r * g.s + s) * g.c * g.k;
-  float* to = packed_w + packed_offset(g, first_r, first_s) + (row * columns + column) * g.k * g.c;
-  constexpr int64_t kBlock = 16;  // a 16 x 16 block touches 16 cache lines on either side
-  for (int64_t k0 = 0; k0 < g.k; k0 += kBlock) {
-    const int64_t k_end = k0 + kBlock < g.k ? k0 + kBlock : g.k;
-    for (int64_t k = k0; k < k_end; ++k)
-      for (int64_t c = c_begin; c < c_end; ++c) to[k * g.c + c] = from[c * g.k + k];
+  float* to = packed_w + packed_offset(g, first_r, first_s);
+  for (int64_t c = c_begin; c < c_end; c += kChannelsPerSweep) {
+    const int64_t width = g.c - c < kChannelsPerSweep ? g.c - c : kChannelsPerSweep;
+    pack_channels(from + c * g.k, g.k, width, to + (rows * columns * c + tap * width) * g.k);
   }
 }
 
-void conv2d_dgrad_block(const Conv2DGeometry& g, const float* dy, const float* packed_w, float* dx, float* scratch,
+void conv2d_dgrad_block(const Conv2DGeometry& g, const Conv2DRows& dy, const float* packed_w, float* dx,
                         const Conv2DBlock& block) noexcept {
-  const float* image = dy + block.image * g.p * g.q * g.k;
-  int64_t first_row = 0, first_column = 0, pitch = g.q * g.k;  // of the dy rows that `image` points to
-  if (scratch) {
-    const int64_t taps_h = (g.r - 1) / g.stride_h, taps_w = (g.s - 1) / g.stride_w;
-    first_column = g.pad_left / g.stride_w - taps_w;  // at most 0, since pad_left < s
-    const int64_t last_column = (g.w - 1 + g.pad_left) / g.stride_w;
-    pitch = (last_column + 1 - first_column) * g.k;
-    first_row = (block.row_begin + g.pad_top) / g.stride_h - taps_h;
-    if (first_row < 0) first_row = 0;
-    int64_t last_row = (block.row_end - 1 + g.pad_top) / g.stride_h + 1;
-    if (last_row > g.p) last_row = g.p;
-    copy_padded_rows(image, g.q, g.k, first_row, last_row, -first_column, pitch, scratch);
-    image = scratch;
-  }
   TileRow t;
-  t.x_row = pitch;
+  t.x_row = dy.pitch;
   t.x_step = g.k;
-  t.w_pitch = g.c;
   t.b = nullptr;
   t.y_step = g.stride_w * g.c;
   for (int64_t c = block.channel_begin; c < block.channel_end; c += kChannelsPerSweep) {
-    const int64_t rest = block.channel_end - c;
-    const int64_t channels = rest < kChannelsPerSweep ? rest : kChannelsPerSweep;
+    const int64_t rest = g.c - c;
+    t.w_pitch = rest < kChannelsPerSweep ? rest : kChannelsPerSweep;
     for (int64_t h = block.row_begin; h < block.row_end; ++h) {
       const Phase rows = phase_of(h, g.stride_h, g.pad_top, g.r);
       const int64_t top = rows.base - (rows.taps - 1);  // dy row of the first (reversed) tap
@@ -89,14 +107,15 @@ void conv2d_dgrad_block(const Conv2DGeometry& g, const float* dy, const float* p
         t.run = columns.taps * g.k;
         t.rows = columns.taps ? end - skip : 0;
         t.w = packed_w;
-        t.x = image;
+        t.x = dy.at;
         if (t.rows > 0) {
-          const int64_t left = columns.base - (columns.taps - 1) - first_column;
-          t.x = image + (top + skip - first_row) * pitch + (left + block.pixel_begin) * g.k;
-          t.w = packed_w + packed_offset(g, rows.first_tap, columns.first_tap) + skip * t.run * g.c;
+          const int64_t left = columns.base - (columns.taps - 1) - conv2d_dgrad_first_column(g);
+          t.x = dy.at + (top + skip - dy.first) * dy.pitch + (left + block.pixel_begin) * g.k;
+          t.w = packed_w + packed_offset(g, rows.first_tap, columns.first_tap) +
+                (rows.taps * columns.taps * c + skip * columns.taps * t.w_pitch) * g.k;
         }
-        t.y = dx + ((block.image * g.h + h) * g.w + block.pixel_begin + phase) * g.c;
-        tile_row(t, (block.pixel_end - block.pixel_begin - phase + g.stride_w - 1) / g.stride_w, c, channels);
+        t.y = dx + ((block.image * g.h + h) * g.w + block.pixel_begin + phase) * g.c + c;
+        tile_row(t, (block.pixel_end - block.pixel_begin - phase + g.stride_w - 1) / g.stride_w, 0, t.w_pitch);
       }
     }
   }

@@ -111,21 +111,5 @@ inline void tile_row(const TileRow& t, int64_t pixels, int64_t k, int64_t channe
     tile_pixels<1, true>(t, pixels, k, int(channels));
 }
 
-// Copies rows [row_begin, row_end) of an image (`columns` pixels of `c` floats) to `to`, with `left` zero pixels before
-// and zeros after each up to `pitch` floats. Rows must lie inside the image.
-inline void copy_padded_rows(const float* image, int64_t columns, int64_t c, int64_t row_begin, int64_t row_end,
-                             int64_t left, int64_t pitch, float* to) noexcept {
-  const int64_t count = columns * c < pitch - left * c ? columns * c : pitch - left * c;
-  for (int64_t row = row_begin; row < row_end; ++row, to += pitch) {
-    const float* from = image + row * columns * c;
-    for (int64_t i = 0; i < left * c; ++i) to[i] = 0.0f;
-    float* inside = to + left * c;
-    int64_t i = 0;
-    for (; i + kLanes <= count; i += kLanes) store(inside + i, load(from + i));
-    for (; i < count; ++i) inside[i] = from[i];
-    for (i = left * c + count; i < pitch; ++i) to[i] = 0.0f;
-  }
-}
-
 }  // namespace
 }  // namespace fastconv::FASTCONV_ISA

@@ -1,4 +1,4 @@
-// dw and db of conv for a range of images. Built once per instruction set.
+// dw and db of conv for a range of rows of one image. Built once per instruction set.
 //
 // With filter columns and channels as one run sc (see tile.h), dw[r][sc][k] = sum over pixels of x[pixel run + sc] *
 // dy[pixel][k]: a tile of sc entries times vectors of k stays in registers over all pixels of a block of rows and is
@@ -78,73 +78,60 @@ inline void wgrad_entries(const WgradBlock& t, int64_t sc_begin, int64_t sc_end,
   }
 }
 
+// db += the sum of `pixels` rows of dy: four sums side by side, since one would wait for itself at every pixel.
 inline void add_columns(const float* dy, int64_t pixels, int64_t k_count, float* db) noexcept {
   for (int64_t k = 0; k < k_count; k += kLanes) {
     const int lanes = k_count - k < kLanes ? int(k_count - k) : kLanes;
-    f32v sum = zero();
-    for (int64_t i = 0; i < pixels; ++i) sum = add(sum, load_partial(dy + i * k_count + k, lanes));
-    store_partial(db + k, add(load_partial(db + k, lanes), sum), lanes);
+    f32v sum[4] = {load_partial(db + k, lanes), zero(), zero(), zero()};
+    int64_t i = 0;
+    for (; i + 4 <= pixels; i += 4)
+      for (int j = 0; j < 4; ++j) sum[j] = add(sum[j], load_partial(dy + (i + j) * k_count + k, lanes));
+    for (; i < pixels; ++i) sum[0] = add(sum[0], load_partial(dy + i * k_count + k, lanes));
+    store_partial(db + k, add(add(sum[0], sum[1]), add(sum[2], sum[3])), lanes);
   }
 }
 
 }  // namespace
 
-void conv2d_wgrad_range(const Conv2DGeometry& g, const float* x, const float* dy, float* dw, float* db, float* scratch,
-                        int64_t image_begin, int64_t image_end, int64_t sc_begin, int64_t sc_end) noexcept {
-  const int64_t run = g.s * g.c;
-  for (int64_t r = 0; r < g.r; ++r)
-    for (int64_t i = (r * run + sc_begin) * g.k; i < (r * run + sc_end) * g.k; ++i) dw[i] = 0.0f;
-  if (db)
-    for (int64_t k = 0; k < g.k; ++k) db[k] = 0.0f;
-
-  const int64_t rows_per_block = conv2d_wgrad_rows_per_block(g);
+void conv2d_wgrad_rows(const Conv2DGeometry& g, const Conv2DRows& x, const Conv2DRows& dy, float* dw, float* db,
+                       int64_t row_begin, int64_t row_end, int64_t sc_begin, int64_t sc_end) noexcept {
+  // A sweep over so many pixels touches two cache lines of x and two of dy for each: 32 KiB, and the sums of a tile go
+  // to memory once in 1500 cycles.
+  constexpr int64_t kPixels = 128;
+  const int64_t rows_per_sweep = g.q < kPixels ? kPixels / g.q : 1;
   WgradBlock t;
+  t.x_row = g.stride_h * x.pitch;
   t.x_step = g.stride_w * g.c;
-  t.dy_row = g.q * g.k;
+  t.dy_row = dy.pitch;
   t.dy_step = g.k;
   t.pixels = g.q;
   t.dw_pitch = g.k;
-  for (int64_t image = image_begin; image < image_end; ++image) {
-    const float* x_image = x + image * g.h * g.w * g.c;
-    const float* dy_image = dy + image * g.p * g.q * g.k;
-    for (int64_t p0 = 0; p0 < g.p; p0 += rows_per_block) {
-      const int64_t p_end = p0 + rows_per_block < g.p ? p0 + rows_per_block : g.p;
-      const float* rows = x_image;
-      int64_t first_row = 0, pitch = g.w * g.c;  // of the x rows that `rows` points to
-      if (scratch) {
-        pitch = ((g.q - 1) * g.stride_w + g.s) * g.c;
-        first_row = p0 * g.stride_h - g.pad_top;
-        if (first_row < 0) first_row = 0;
-        int64_t last_row = (p_end - 1) * g.stride_h - g.pad_top + g.r;
-        if (last_row > g.h) last_row = g.h;
-        copy_padded_rows(x_image, g.w, g.c, first_row, last_row, g.pad_left, pitch, scratch);
-        rows = scratch;
+  for (int64_t p0 = row_begin; p0 < row_end; p0 += rows_per_sweep) {
+    const int64_t p_end = p0 + rows_per_sweep < row_end ? p0 + rows_per_sweep : row_end;
+    for (int64_t r = 0; r < g.r; ++r) {
+      // the output rows whose input row p * stride_h + r - pad_top lies inside the image
+      int64_t begin = p0, end = p_end;
+      while (begin < end && begin * g.stride_h + r < g.pad_top) ++begin;
+      while (begin < end && (end - 1) * g.stride_h + r - g.pad_top >= g.h) --end;
+      if (begin == end) continue;
+      t.x = x.at + (begin * g.stride_h + r - g.pad_top - x.first) * x.pitch;
+      t.dy = dy.at + (begin - dy.first) * dy.pitch;
+      t.rows = end - begin;
+      t.dw = dw + r * g.s * g.c * g.k;
+      for (int64_t k = 0; k < g.k; k += kChannelsPerSweep) {
+        const int64_t rest = g.k - k;
+        if (rest >= 2 * kLanes)
+          wgrad_entries<2, false>(t, sc_begin, sc_end, k, kLanes);
+        else if (rest > kLanes)
+          wgrad_entries<2, true>(t, sc_begin, sc_end, k, int(rest - kLanes));
+        else if (rest == kLanes)
+          wgrad_entries<1, false>(t, sc_begin, sc_end, k, kLanes);
+        else
+          wgrad_entries<1, true>(t, sc_begin, sc_end, k, int(rest));
       }
-      t.x_row = g.stride_h * pitch;
-      for (int64_t r = 0; r < g.r; ++r) {
-        // the output rows of this block whose input row p * stride_h + r - pad_top lies inside the image
-        int64_t begin = p0, end = p_end;
-        while (begin < end && begin * g.stride_h + r < g.pad_top) ++begin;
-        while (begin < end && (end - 1) * g.stride_h + r - g.pad_top >= g.h) --end;
-        if (begin == end) continue;
-        t.x = rows + (begin * g.stride_h + r - g.pad_top - first_row) * pitch;
-        t.dy = dy_image + begin * t.dy_row;
-        t.rows = end - begin;
-        t.dw = dw + r * run * g.k;
-        for (int64_t k = 0; k < g.k; k += kChannelsPerSweep) {
-          const int64_t rest = g.k - k;
-          if (rest >= 2 * kLanes)
-            wgrad_entries<2, false>(t, sc_begin, sc_end, k, kLanes);
-          else if (rest > kLanes)
-            wgrad_entries<2, true>(t, sc_begin, sc_end, k, int(rest - kLanes));
-          else if (rest == kLanes)
-            wgrad_entries<1, false>(t, sc_begin, sc_end, k, kLanes);
-          else
-            wgrad_entries<1, true>(t, sc_begin, sc_end, k, int(rest));
-        }
-      }
-      if (db) add_columns(dy_image + p0 * t.dy_row, (p_end - p0) * g.q, g.k, db);
     }
+    if (db)
+      for (int64_t p = p0; p < p_end; ++p) add_columns(dy.at + (p - dy.first) * dy.pitch, g.q, g.k, db);
   }
 }
 

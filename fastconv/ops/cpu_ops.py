@@ -13,21 +13,95 @@ class CpuOps:
     name = "cpu"
 
     def workspace_bytes(self, op, shapes, attrs):
-        if op.startswith("conv2d_"):
-            return getattr(_core, f"{op}_workspace_bytes")(attrs["geometry"])
+        geometry, given = attrs.get("geometry"), shapes.keys()
+        if op == "conv2d_fprop":
+            return _core.conv2d_fprop_workspace_bytes(geometry, "x_mean" in given, "mean" in given)
+        if op == "conv2d_dgrad":
+            return _core.conv2d_dgrad_workspace_bytes(geometry)
+        if op == "conv2d_wgrad":
+            return _core.conv2d_wgrad_workspace_bytes(geometry, "x_mean" in given)
+        if op == "conv2d_backward":
+            return _core.conv2d_backward_workspace_bytes(geometry, "y_mean" in given, "x_mean" in given, "dx" in given)
         if op in ("batchnorm_forward", "batchnorm_backward"):
             *rows, channels = shapes["x"]
             return getattr(_core, f"{op}_workspace_bytes")(math.prod(rows), channels)
         return 0
 
-    def conv2d_fprop(self, geometry, x, w, b, y, workspace):
-        _core.conv2d_fprop(geometry, x, w, b, y, workspace)
+    def conv2d_fprop(
+        self,
+        geometry,
+        x,
+        w,
+        b,
+        y,
+        workspace,
+        x_mean=None,
+        x_rstd=None,
+        x_gamma=None,
+        x_beta=None,
+        x_slope=1.0,
+        mean=None,
+        rstd=None,
+        moving_mean=None,
+        moving_variance=None,
+        momentum=0.99,
+        epsilon=1e-3,
+    ):
+        x_norm = (x_mean, x_rstd, x_gamma, x_beta, x_slope)
+        statistics = (mean, rstd, moving_mean, moving_variance, momentum, epsilon)
+        _core.conv2d_fprop(geometry, x, w, b, y, workspace, *x_norm, *statistics)
 
     def conv2d_dgrad(self, geometry, dy, w, dx, workspace):
         _core.conv2d_dgrad(geometry, dy, w, dx, workspace)
 
-    def conv2d_wgrad(self, geometry, x, dy, dw, db, workspace):
-        _core.conv2d_wgrad(geometry, x, dy, dw, db, workspace)
+    def conv2d_wgrad(
+        self,
+        geometry,
+        x,
+        dy,
+        dw,
+        db,
+        workspace,
+        x_mean=None,
+        x_rstd=None,
+        x_gamma=None,
+        x_beta=None,
+        x_slope=1.0,
+    ):
+        _core.conv2d_wgrad(geometry, x, dy, dw, db, workspace, x_mean, x_rstd, x_gamma, x_beta, x_slope)
+
+    def conv2d_backward(
+        self,
+        geometry,
+        x,
+        dy,
+        w,
+        dx,
+        dw,
+        db,
+        workspace,
+        x_mean=None,
+        x_rstd=None,
+        x_gamma=None,
+        x_beta=None,
+        x_slope=1.0,
+        x_dgamma=None,
+        x_dbeta=None,
+        x_coefficients=None,
+        y=None,
+        y_mean=None,
+        y_rstd=None,
+        y_gamma=None,
+        y_beta=None,
+        y_slope=1.0,
+        y_coefficients=None,
+    ):
+        x_norm = (x_mean, x_rstd, x_gamma, x_beta, x_slope, x_dgamma, x_dbeta, x_coefficients)
+        y_norm = (y, y_mean, y_rstd, y_gamma, y_beta, y_slope, y_coefficients)
+        _core.conv2d_backward(geometry, x, dy, w, dx, dw, db, workspace, *x_norm, *y_norm)
+
+    def conv2d_backward_fits(self, geometry):
+        return _core.conv2d_backward_fits(geometry)
 
     def batchnorm_forward(
         self, x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace
@@ -36,11 +110,14 @@ class CpuOps:
             x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace
         )
 
+    def batchnorm_apply(self, x, gamma, beta, mean, rstd, y, slope):
+        _core.batchnorm_apply(x, gamma, beta, mean, rstd, y, slope)
+
     def batchnorm_inference(self, x, gamma, beta, moving_mean, moving_variance, y, epsilon, slope):
         _core.batchnorm_inference(x, gamma, beta, moving_mean, moving_variance, y, epsilon, slope)
 
-    def batchnorm_backward(self, dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, slope, workspace):
-        _core.batchnorm_backward(dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, slope, workspace)
+    def batchnorm_backward(self, dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, coefficients, slope, workspace):
+        _core.batchnorm_backward(dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, coefficients, slope, workspace)
 
     def leaky_relu_forward(self, x, y, slope):
         _core.leaky_relu_forward(x, y, slope)

@@ -41,6 +41,21 @@ def _activation(z, slope):
     return np.where(z > 0, z, np.maximum(z, 0) if slope == 0 else slope * z)
 
 
+def _normalized(x, mean, rstd, gamma, beta, slope):
+    """x itself where mean is None."""
+    if mean is None:
+        return x
+    return _activation((x - mean) * (rstd * _channels(gamma, 1)) + _channels(beta, 0), slope)
+
+
+def _statistics(x, mean, rstd, moving_mean, moving_variance, momentum, epsilon):
+    batch_mean, variance = x.mean(axis=_axes(x)), x.var(axis=_axes(x))
+    mean[...] = batch_mean
+    rstd[...] = 1 / np.sqrt(variance + epsilon)
+    moving_mean[...] = moving_mean * momentum + batch_mean * (1 - momentum)
+    moving_variance[...] = moving_variance * momentum + variance * (1 - momentum)
+
+
 def philox_uniform(seed: int, stream: int, step: int, count: int) -> np.ndarray:
     """`count` float32 numbers in [0, 1) from Philox4x32-10.
 
@@ -74,7 +89,27 @@ class NumpyOps:
     def workspace_bytes(self, op, shapes, attrs):
         return 0
 
-    def conv2d_fprop(self, geometry, x, w, b, y, workspace):
+    def conv2d_fprop(
+        self,
+        geometry,
+        x,
+        w,
+        b,
+        y,
+        workspace,
+        x_mean=None,
+        x_rstd=None,
+        x_gamma=None,
+        x_beta=None,
+        x_slope=1.0,
+        mean=None,
+        rstd=None,
+        moving_mean=None,
+        moving_variance=None,
+        momentum=0.99,
+        epsilon=1e-3,
+    ):
+        x = _normalized(x, x_mean, x_rstd, x_gamma, x_beta, x_slope)
         padded, inside = _padded(geometry, x.dtype)
         padded[inside] = x.reshape(geometry.x_shape)
         w = w.reshape(geometry.w_shape)
@@ -82,6 +117,8 @@ class NumpyOps:
         out[...] = 0 if b is None else b
         for r, s in _taps(geometry):
             out += _windows(geometry, padded, r, s) @ w[r, s]
+        if mean is not None:
+            _statistics(out, mean, rstd, moving_mean, moving_variance, momentum, epsilon)
 
     def conv2d_dgrad(self, geometry, dy, w, dx, workspace):
         padded, inside = _padded(geometry, dy.dtype)
@@ -90,7 +127,21 @@ class NumpyOps:
             _windows(geometry, padded, r, s)[...] += dy @ w[r, s].T
         dx.reshape(geometry.x_shape)[...] = padded[inside]
 
-    def conv2d_wgrad(self, geometry, x, dy, dw, db, workspace):
+    def conv2d_wgrad(
+        self,
+        geometry,
+        x,
+        dy,
+        dw,
+        db,
+        workspace,
+        x_mean=None,
+        x_rstd=None,
+        x_gamma=None,
+        x_beta=None,
+        x_slope=1.0,
+    ):
+        x = _normalized(x, x_mean, x_rstd, x_gamma, x_beta, x_slope)
         padded, inside = _padded(geometry, x.dtype)
         padded[inside] = x.reshape(geometry.x_shape)
         dy, out = dy.reshape(-1, geometry.k), dw.reshape(geometry.w_shape)
@@ -99,21 +150,62 @@ class NumpyOps:
         if db is not None:
             db[...] = dy.sum(axis=0)
 
+    def conv2d_backward(
+        self,
+        geometry,
+        x,
+        dy,
+        w,
+        dx,
+        dw,
+        db,
+        workspace,
+        x_mean=None,
+        x_rstd=None,
+        x_gamma=None,
+        x_beta=None,
+        x_slope=1.0,
+        x_dgamma=None,
+        x_dbeta=None,
+        x_coefficients=None,
+        y=None,
+        y_mean=None,
+        y_rstd=None,
+        y_gamma=None,
+        y_beta=None,
+        y_slope=1.0,
+        y_coefficients=None,
+    ):
+        if y_mean is not None:
+            centered, scale = y - y_mean, y_rstd * _channels(y_gamma, 1)
+            dz = np.where(centered * scale + _channels(y_beta, 0) > 0, dy, y_slope * dy)
+            dy = scale * dz + centered * y_coefficients[0] + y_coefficients[1]
+        x_norm = (x_mean, x_rstd, x_gamma, x_beta, x_slope)
+        self.conv2d_wgrad(geometry, x, dy, dw, db, None, *x_norm)
+        if dx is not None:
+            self.conv2d_dgrad(geometry, dy, w, dx, None)
+        if x_coefficients is not None:
+            self.batchnorm_backward(
+                dx, x, x_gamma, x_beta, x_mean, x_rstd, None, x_dgamma, x_dbeta, x_coefficients, x_slope, None
+            )
+
+    def conv2d_backward_fits(self, geometry):
+        return True
+
     def batchnorm_forward(
         self, x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace
     ):
-        batch_mean, variance = x.mean(axis=_axes(x)), x.var(axis=_axes(x))
-        mean[...] = batch_mean
-        rstd[...] = 1 / np.sqrt(variance + epsilon)
-        moving_mean[...] = moving_mean * momentum + batch_mean * (1 - momentum)
-        moving_variance[...] = moving_variance * momentum + variance * (1 - momentum)
-        y[...] = _activation((x - mean) * (rstd * _channels(gamma, 1)) + _channels(beta, 0), slope)
+        _statistics(x, mean, rstd, moving_mean, moving_variance, momentum, epsilon)
+        y[...] = _normalized(x, mean, rstd, gamma, beta, slope)
+
+    def batchnorm_apply(self, x, gamma, beta, mean, rstd, y, slope):
+        y[...] = _normalized(x, mean, rstd, gamma, beta, slope)
 
     def batchnorm_inference(self, x, gamma, beta, moving_mean, moving_variance, y, epsilon, slope):
         scale = _channels(gamma, 1) / np.sqrt(moving_variance + epsilon)
         y[...] = _activation((x - moving_mean) * scale + _channels(beta, 0), slope)
 
-    def batchnorm_backward(self, dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, slope, workspace):
+    def batchnorm_backward(self, dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, coefficients, slope, workspace):
         count = x.size // x.shape[-1]
         xhat = (x - mean) * rstd
         z = xhat * _channels(gamma, 1) + _channels(beta, 0)
@@ -123,8 +215,11 @@ class NumpyOps:
             dgamma[...] = dz_xhat_sum
         if dbeta is not None:
             dbeta[...] = dz_sum
+        scale = rstd * _channels(gamma, 1)
+        coefficients[0] = -scale * rstd * dz_xhat_sum / count
+        coefficients[1] = -scale * dz_sum / count
         if dx is not None:
-            dx[...] = rstd * _channels(gamma, 1) * (dz - dz_sum / count - xhat * dz_xhat_sum / count)
+            dx[...] = scale * (dz - dz_sum / count - xhat * dz_xhat_sum / count)
 
     def leaky_relu_forward(self, x, y, slope):
         y[...] = _activation(x, slope)

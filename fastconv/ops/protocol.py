@@ -13,7 +13,16 @@ from fastconv.geometry import Conv2DGeometry
 
 Array = Any  # numpy.ndarray, or cupy.ndarray on a GPU
 
-TAKES_WORKSPACE = frozenset(("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad", "batchnorm_forward", "batchnorm_backward"))
+TAKES_WORKSPACE = frozenset(
+    (
+        "conv2d_fprop",
+        "conv2d_dgrad",
+        "conv2d_wgrad",
+        "conv2d_backward",
+        "batchnorm_forward",
+        "batchnorm_backward",
+    )
+)
 
 
 class Ops(Protocol):
@@ -24,18 +33,85 @@ class Ops(Protocol):
 
     # ---- conv2d
     # y[n,p,q,k] = b[k] + sum_{r,s,c} x[n, p*stride_h + r - pad_top, q*stride_w + s - pad_left, c] w[r,s,c,k]
+    # Batch normalization beside a convolution, each part left out where its arrays are None:
+    #  - x_mean ... x_slope: the input is batchnorm_apply(x, ...), made on load
+    #  - mean ... epsilon (fprop): what batchnorm_forward writes of y besides its output
     def conv2d_fprop(
-        self, geometry: Conv2DGeometry, x: Array, w: Array, b: Array, y: Array, workspace: Array
+        self,
+        geometry: Conv2DGeometry,
+        x: Array,
+        w: Array,
+        b: Array,
+        y: Array,
+        workspace: Array,
+        x_mean: Array = None,
+        x_rstd: Array = None,
+        x_gamma: Array = None,
+        x_beta: Array = None,
+        x_slope: float = 1.0,
+        mean: Array = None,
+        rstd: Array = None,
+        moving_mean: Array = None,
+        moving_variance: Array = None,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
     ) -> None: ...
     def conv2d_dgrad(self, geometry: Conv2DGeometry, dy: Array, w: Array, dx: Array, workspace: Array) -> None: ...
     def conv2d_wgrad(
-        self, geometry: Conv2DGeometry, x: Array, dy: Array, dw: Array, db: Array, workspace: Array
+        self,
+        geometry: Conv2DGeometry,
+        x: Array,
+        dy: Array,
+        dw: Array,
+        db: Array,
+        workspace: Array,
+        x_mean: Array = None,
+        x_rstd: Array = None,
+        x_gamma: Array = None,
+        x_beta: Array = None,
+        x_slope: float = 1.0,
     ) -> None: ...
+
+    # wgrad and (unless dx and w are None) dgrad in one, and what batch normalizations beside the convolution need:
+    #  - y ... y_coefficients: dy is the gradient of the normalized y, and what batchnorm_backward would make of it, the
+    #    gradient of y, is made on load
+    #  - x_dgamma, x_dbeta, x_coefficients: what batchnorm_backward(dy=dx, x=x) would write besides its dx
+    def conv2d_backward(
+        self,
+        geometry: Conv2DGeometry,
+        x: Array,
+        dy: Array,
+        w: Array,
+        dx: Array,
+        dw: Array,
+        db: Array,
+        workspace: Array,
+        x_mean: Array = None,
+        x_rstd: Array = None,
+        x_gamma: Array = None,
+        x_beta: Array = None,
+        x_slope: float = 1.0,
+        x_dgamma: Array = None,
+        x_dbeta: Array = None,
+        x_coefficients: Array = None,
+        y: Array = None,
+        y_mean: Array = None,
+        y_rstd: Array = None,
+        y_gamma: Array = None,
+        y_beta: Array = None,
+        y_slope: float = 1.0,
+        y_coefficients: Array = None,
+    ) -> None: ...
+
+    # Whether conv2d_backward is faster than the two passes it joins.
+    def conv2d_backward_fits(self, geometry: Conv2DGeometry) -> bool: ...
 
     # ---- batchnorm over all axes but the last: z = gamma * (x - mean) * rstd + beta, y = z > 0 ? z : slope * z.
     # slope 1 is batch normalization alone, other slopes fuse LeakyReLU or ReLU. gamma, beta, dgamma, dbeta may be None.
     # forward: batch mean, biased batch variance v, rstd = 1 / sqrt(v + epsilon),
     #          moving = moving * momentum + batch * (1 - momentum)
+    # apply: y alone, from mean and rstd
+    # backward: coefficients (2, C) = (s, o) such that dx = gamma * rstd * dz + (x - mean) * s + o; dx may be None
     def batchnorm_forward(
         self,
         x: Array,
@@ -50,6 +126,9 @@ class Ops(Protocol):
         epsilon: float,
         slope: float,
         workspace: Array,
+    ) -> None: ...
+    def batchnorm_apply(
+        self, x: Array, gamma: Array, beta: Array, mean: Array, rstd: Array, y: Array, slope: float
     ) -> None: ...
     def batchnorm_inference(
         self,
@@ -73,6 +152,7 @@ class Ops(Protocol):
         dx: Array,
         dgamma: Array,
         dbeta: Array,
+        coefficients: Array,
         slope: float,
         workspace: Array,
     ) -> None: ...

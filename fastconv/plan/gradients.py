@@ -89,7 +89,11 @@ def conv2d(back: Backward, step: Step, dy: Buffer) -> None:
 @gradient_of("batchnorm_forward")
 def batchnorm(back: Backward, step: Step, dy: Buffer) -> None:
     x, gamma, beta = step.reads["x"], step.reads.get("gamma"), step.reads.get("beta")
-    writes = {"dgamma": back.weight_gradient(gamma), "dbeta": back.weight_gradient(beta)}
+    writes = {
+        "dgamma": back.weight_gradient(gamma),
+        "dbeta": back.weight_gradient(beta),
+        "coefficients": Buffer(f"{x.name} coefficients", (2, x.shape[-1])),
+    }
     saved = {"mean": step.writes["mean"], "rstd": step.writes["rstd"], "slope": step.attrs["slope"]}
     arguments = {"dy": dy, "x": x, "gamma": gamma, "beta": beta, **saved}
     if back.needed(x):

@@ -16,8 +16,8 @@ from fastconv import _core
 THREADS = (1, 2, 3, 4, 7)
 
 
-CONVOLUTIONS = ("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad")
-BATCHNORMS = ("batchnorm_forward", "batchnorm_inference", "batchnorm_backward")
+CONVOLUTIONS = [op for op in helpers.OUTPUTS if op.startswith("conv2d")]
+BATCHNORMS = [op for op in helpers.OUTPUTS if op.startswith("batchnorm")]
 ROWS = ("softmax_forward", "softmax_backward", "softmax_xent")
 OTHERS = [op for op in helpers.OUTPUTS if op not in (*CONVOLUTIONS, *BATCHNORMS, *ROWS)]
 CASES = [

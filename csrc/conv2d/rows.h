@@ -1,0 +1,70 @@
+// Rows of a tensor as the kernels read them: the tensor itself, or a copy with zero columns at its sides, or one that is
+// computed on the way (batch normalization and activation of x, the gradient of batch normalization for dy), so that a
+// tensor that exists only to be convolved is never stored.
+#pragma once
+#include <algorithm>
+#include <cstring>
+
+#include "batchnorm/batchnorm.h"
+#include "conv2d/conv2d.h"
+
+namespace fastconv {
+
+inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t whole_lines(int64_t floats) { return ceil_div(floats, 16) * 16; }  // cache lines: slots share none
+
+struct RowLayout {
+  int64_t rows, columns, channels;  // of an image
+  int64_t left, width;              // of a copied row: zero columns before the image's, and columns in all
+  bool copied;
+
+  int64_t pitch() const { return (copied ? width : columns) * channels; }
+  int64_t floats(int64_t count) const { return copied ? whole_lines(count * pitch()) : 0; }
+};
+
+inline RowLayout conv2d_x_layout(const Conv2DGeometry& g, bool computed) {
+  const int64_t reach = (g.q - 1) * g.stride_w + g.s;
+  const bool padded = g.pad_left > 0 || reach > g.w;
+  return {g.h, g.w, g.c, g.pad_left, std::max(g.pad_left + g.w, reach), padded || computed};
+}
+
+inline RowLayout conv2d_dy_layout(const Conv2DGeometry& g, bool computed) {
+  const int64_t left = -conv2d_dgrad_first_column(g), last = (g.w - 1 + g.pad_left) / g.stride_w;
+  const bool padded = left > 0 || last >= g.q;
+  return {g.p, g.q, g.k, left, std::max(left + g.q, left + last + 1), padded || computed};
+}
+
+// Rows [begin, end) of `image`, those outside it left out. `compute(image_row, to, bands)` writes bands of rows.
+template <typename Compute>
+Conv2DRows computed_rows(const RowLayout& layout, const float* image, int64_t begin, int64_t end, float* scratch,
+                         Compute&& compute) {
+  if (!layout.copied) return {image, 0, layout.pitch()};
+  begin = std::max<int64_t>(begin, 0);
+  end = std::min(end, layout.rows);
+  const int64_t pitch = layout.pitch(), left = layout.left * layout.channels;
+  const int64_t inside = layout.columns * layout.channels, right = pitch - left - inside;
+  float* to = scratch;
+  for (int64_t row = begin; row < end; ++row, to += pitch) {
+    std::memset(to, 0, sizeof(float) * left);
+    std::memset(to + left + inside, 0, sizeof(float) * right);
+  }
+  if (end > begin) compute(image + begin * inside, scratch + left, BatchNormBands{end - begin, layout.columns, pitch});
+  return {scratch, begin, pitch};
+}
+
+// The rows of x, batch-normalized unless `norm` is null.
+inline Conv2DRows x_rows(const RowLayout& layout, const float* image, const BatchNormTransform* norm, int64_t begin,
+                         int64_t end, float* scratch) {
+  return computed_rows(layout, image, begin, end, scratch,
+                       [&](const float* from, float* to, const BatchNormBands& bands) {
+                         if (norm) {
+                           FASTCONV_PICK(batchnorm_forward_apply_bands)(from, layout.channels, *norm, to, bands);
+                           return;
+                         }
+                         const int64_t count = bands.rows * layout.channels;
+                         for (int64_t row = 0; row < bands.count; ++row)
+                           std::memcpy(to + row * bands.pitch, from + row * count, sizeof(float) * count);
+                       });
+}
+
+}  // namespace fastconv
