@@ -73,7 +73,7 @@ def batchnorm_rows(shape, rng):
         x, gamma, beta, out, mean, rstd, moving, variance, 0.99, 1e-3, 0.3, work["batchnorm_forward"]
     )
     backward = lambda: OPS.batchnorm_backward(  # noqa: E731
-        dy, x, gamma, beta, mean, rstd, out, mean, rstd, 0.3, work["batchnorm_backward"]
+        dy, x, gamma, beta, mean, rstd, out, mean, rstd, coefficients, 0.3, work["batchnorm_backward"]
     )
     yield "batchnorm_forward", forward, None, 2 * gigabytes
     yield "batchnorm_backward", backward, None, 3 * gigabytes

@@ -72,11 +72,12 @@ class Executor:
         else:
             self.loss.emit(graph, y)
         graph.prune()
-        fusions.fuse(graph, self._fuse)
+        fusions.fuse(graph, fusions.FORWARD, self._fuse, self.ops)
         if graph.training:
             Backward(graph).run()
             size = (self.store.trainable.size,)
             self.optimizer.emit(graph, graph.state("w", size), graph.state("dw", size))
+            fusions.fuse(graph, fusions.WHOLE, self._fuse, self.ops)
         return graph
 
     def _external(self, buffer: Buffer) -> np.ndarray:

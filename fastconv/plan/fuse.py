@@ -1,16 +1,51 @@
-"""Rewrites of the forward steps into fewer, larger ones, before the graph is differentiated.
+"""Rewrites of a plan's steps into fewer, larger ones that touch memory less often.
 
-Each fusion is a function with a name and a parity test against `fuse=()`; its gradient is that of the fused op.
+Each fusion is a function with a name, a gain (step of the network "cnn", 2 cores of EPYC Zen 5, AVX-512, 2026-11-23, in
+docs/performance.md) and a parity test against `fuse=()`. Those in FORWARD rewrite what the model emitted, before it is
+differentiated: the gradient is that of the fused op. Those in WHOLE see forward and backward steps together, since they
+join steps of one layer to steps of its neighbours.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
-from fastconv.plan.graph import Graph
+from fastconv.plan.graph import Buffer, Graph, Step
+
+NORM = ("mean", "rstd", "gamma", "beta")  # the arrays of a batch normalization, without its input
 
 
-def bn_act(graph: Graph) -> None:
+class _Uses:
+    """Who writes and who reads each buffer."""
+
+    def __init__(self, graph: Graph):
+        self.writer: dict[Buffer, Step] = {}
+        self.readers: dict[Buffer, list[Step]] = {}
+        for step in graph.steps:
+            for buffer in step.writes.values():
+                self.writer[buffer] = step
+            for buffer in dict.fromkeys(step.reads.values()):
+                self.readers.setdefault(buffer, []).append(step)
+
+    def read_only_as(self, name: str, buffer: Buffer, ops: tuple[str, ...]) -> list[Step]:
+        """The readers of `buffer` if all are of `ops` and read it as `name` alone; else none."""
+        readers = self.readers.get(buffer, [])
+        alone = all(s.op in ops and [k for k, b in s.reads.items() if b is buffer] == [name] for s in readers)
+        return readers if alone else []
+
+
+def _is_dense(step: Step) -> bool:
+    """Dense layers are convolutions of one row of pixels; their rows are images of the batch."""
+    geometry = step.attrs["geometry"]
+    return geometry.n == geometry.h == geometry.r == 1
+
+
+def _norm(step: Step, prefix: str) -> dict[str, Buffer]:
+    """The arrays of the batch normalization `step` as arguments of a convolution, `prefix` before their names."""
+    return {f"{prefix}_{name}": b for name in NORM if (b := {**step.reads, **step.writes}.get(name)) is not None}
+
+
+def bn_act(graph: Graph, ops) -> None:
     """Batch normalization and the LeakyReLU or ReLU that alone reads it: one pass over the activations less in each
     direction, and the normalized tensor is never stored (the backward pass finds the sign from BN's input)."""
     uses = Counter(b for step in graph.steps for b in step.reads.values())
@@ -32,11 +67,115 @@ def bn_act(graph: Graph) -> None:
     graph.steps = kept
 
 
-FUSIONS = {"bn_act": bn_act}
-ALL = tuple(FUSIONS)
+def conv_statistics(graph: Graph, ops) -> None:
+    """The statistics of a batch normalization are taken by the convolution before it, block by block in cache: one
+    read of its output less."""
+    writer = _Uses(graph).writer
+    for step in graph.steps:
+        conv = writer.get(step.reads.get("x"))
+        if step.op != "batchnorm_forward" or conv is None or conv.op != "conv2d_fprop" or _is_dense(conv):
+            continue
+        if "mean" in conv.writes:
+            continue
+        for name in ("mean", "rstd"):
+            conv.writes[name] = step.reads[name] = step.writes.pop(name)
+        for name in ("moving_mean", "moving_variance"):
+            conv.writes[name] = step.writes.pop(name)
+        for name in ("momentum", "epsilon"):
+            conv.attrs[name] = step.attrs.pop(name)
+        step.op = "batchnorm_apply"
 
 
-def fuse(graph: Graph, names: tuple[str, ...] = ALL) -> None:
-    """Applies the named fusions in order; `()` applies none."""
-    for name in names:
-        FUSIONS[name](graph)
+def bn_on_load(graph: Graph, ops) -> None:
+    """A batch normalization and its activation that only convolutions read is applied as they load their input: its
+    output is never stored, one write and, in backward, no read more."""
+    uses, gone = _Uses(graph), set()
+    for step in graph.steps:
+        if step.op != "batchnorm_apply" or step.writes["y"] in graph.outputs:
+            continue
+        readers = uses.read_only_as("x", step.writes["y"], ("conv2d_fprop", "conv2d_wgrad"))
+        if not readers or any(map(_is_dense, readers)):
+            continue
+        for reader in readers:
+            reader.reads.update(_norm(step, "x"), x=step.reads["x"])
+            reader.attrs["x_slope"] = step.attrs["slope"]
+        gone.add(step)
+    graph.steps = [step for step in graph.steps if step not in gone]
+
+
+def conv_backward(graph: Graph, ops) -> None:
+    """Both gradients of a convolution image by image, while the image and its gradient are in cache: one read less."""
+    uses, gone = _Uses(graph), set()
+    for step in graph.steps:
+        if step.op != "conv2d_wgrad" or _is_dense(step) or not ops.conv2d_backward_fits(step.attrs["geometry"]):
+            continue
+        twin = next((s for s in uses.readers[step.reads["dy"]] if s.op == "conv2d_dgrad"), None)
+        step.op = "conv2d_backward"
+        if twin is None:
+            step.attrs.update(w=None, dx=None)
+        else:
+            step.reads["w"], step.writes["dx"] = twin.reads["w"], twin.writes["dx"]
+            gone.add(twin)
+    graph.steps = [step for step in graph.steps if step not in gone]
+
+
+def bn_gradient_on_load(graph: Graph, ops) -> None:
+    """The gradient of a batch normalization's input is made as the convolution before it loads it: one write and one
+    read less."""
+    uses = _Uses(graph)
+    for step in graph.steps:
+        if step.op != "batchnorm_backward" or "dx" not in step.writes:
+            continue
+        readers = uses.read_only_as("dy", step.writes["dx"], ("conv2d_backward",))
+        if len(readers) != 1:
+            continue
+        conv = readers[0]
+        conv.reads.update(_norm(step, "y"), y=step.reads["x"], dy=step.reads["dy"])
+        conv.reads["y_coefficients"] = step.writes["coefficients"]
+        conv.attrs["y_slope"] = step.attrs["slope"]
+        del step.writes["dx"]
+        step.attrs["dx"] = None
+
+
+def bn_sums_in_dgrad(graph: Graph, ops) -> None:
+    """What is left of a batch normalization's backward pass, two sums a channel, is taken by the convolution after it
+    as it writes their gradient: two reads less."""
+    writer, gone = _Uses(graph).writer, set()
+    for step in graph.steps:
+        if step.op != "batchnorm_backward" or "dx" in step.writes:
+            continue
+        conv = writer.get(step.reads["dy"])
+        if conv is None or conv.op != "conv2d_backward" or conv.reads.get("x_mean") is not step.reads["mean"]:
+            continue
+        conv.writes.update({f"x_{name}": buffer for name, buffer in step.writes.items()})
+        gone.add(step)
+    graph.steps = [step for step in graph.steps if step not in gone]
+
+
+def dead_bias(graph: Graph, ops) -> None:
+    """A bias before a batch normalization has no effect and its gradient is 0 but for rounding: it is not computed,
+    and stays the 0 that the gradient's memory was filled with."""
+    uses = _Uses(graph)
+    for step in graph.steps:
+        if "db" not in step.writes:
+            continue
+        source, db = uses.writer.get(step.reads["dy"]), step.writes["db"]
+        centred = "y_mean" in step.reads or (source is not None and source.op == "batchnorm_backward")
+        if centred and uses.writer[db] is step and db not in uses.readers and db.kind == "gradient":
+            del step.writes["db"]
+            step.attrs["db"] = None
+
+
+FORWARD = {"bn_act": bn_act}
+WHOLE = {
+    f.__name__: f
+    for f in (conv_statistics, bn_on_load, conv_backward, bn_gradient_on_load, bn_sums_in_dgrad, dead_bias)
+}
+ALL = (*FORWARD, *WHOLE)
+
+
+def fuse(graph: Graph, fusions: dict, names: tuple[str, ...], ops) -> None:
+    """Applies those of `fusions` that `names` holds, in their order."""
+    for name, fusion in fusions.items():
+        if name in names:
+            fusion(graph, ops)
