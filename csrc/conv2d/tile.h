@@ -38,6 +38,10 @@ inline void tile(const TileRow& t, const float* x, float* y, int64_t k, int lane
 #pragma GCC unroll 16
     for (int j = 0; j < kPixels; ++j) sum[j][v] = b;
   }
+#pragma GCC unroll 16
+  for (int j = 0; j < kPixels; ++j)
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) __builtin_prefetch(y + j * t.y_step + k + v * kLanes, 1);
   const float* w = t.w + k;
   const int64_t step = t.x_step;
   for (int64_t row = 0; row < t.rows; ++row) {
