@@ -83,19 +83,22 @@ void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, f
                      size_t workspace_bytes);
 
 // ---- kernels, one version per instruction set (fprop_simd.cpp, dgrad_simd.cpp, wgrad_simd.cpp) ----
+// fprop_block reads w as it lies, or packed: [K / kChannelsPerSweep][R][S*C][kChannelsPerSweep].
 // packed_w: w as dgrad reads it, by phase, see dgrad_simd.cpp.
 // wgrad adds rows [row_begin, row_end) of one image to dw[r][sc_begin..sc_end) for all r, and to db unless null; sc
 // counts the contiguous run of S*C weights of one filter row.
-#define FASTCONV_DECLARE_CONV2D(isa)                                                                               \
-  namespace isa {                                                                                                  \
-  void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const float* w, const float* b, float* y,  \
-                          const Conv2DBlock& block) noexcept;                                                      \
-  void conv2d_dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t r, int64_t s,           \
-                         int64_t c_begin, int64_t c_end) noexcept;                                                 \
-  void conv2d_dgrad_block(const Conv2DGeometry& g, const Conv2DRows& dy, const float* packed_w, float* dx,         \
-                          const Conv2DBlock& block) noexcept;                                                      \
-  void conv2d_wgrad_rows(const Conv2DGeometry& g, const Conv2DRows& x, const Conv2DRows& dy, float* dw, float* db, \
-                         int64_t row_begin, int64_t row_end, int64_t sc_begin, int64_t sc_end) noexcept;           \
+#define FASTCONV_DECLARE_CONV2D(isa)                                                                                 \
+  namespace isa {                                                                                                    \
+  void conv2d_fprop_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t row_begin,                \
+                         int64_t row_end) noexcept;                                                                  \
+  void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const float* w, bool packed, const float* b, \
+                          float* y, const Conv2DBlock& block) noexcept;                                              \
+  void conv2d_dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t r, int64_t s,             \
+                         int64_t c_begin, int64_t c_end) noexcept;                                                   \
+  void conv2d_dgrad_block(const Conv2DGeometry& g, const Conv2DRows& dy, const float* packed_w, float* dx,           \
+                          const Conv2DBlock& block) noexcept;                                                        \
+  void conv2d_wgrad_rows(const Conv2DGeometry& g, const Conv2DRows& x, const Conv2DRows& dy, float* dw, float* db,   \
+                         int64_t row_begin, int64_t row_end, int64_t sc_begin, int64_t sc_end) noexcept;             \
   }
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_CONV2D)
 #undef FASTCONV_DECLARE_CONV2D

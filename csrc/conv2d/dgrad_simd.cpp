@@ -115,7 +115,7 @@ void conv2d_dgrad_block(const Conv2DGeometry& g, const Conv2DRows& dy, const flo
                 (rows.taps * columns.taps * c + skip * columns.taps * t.w_pitch) * g.k;
         }
         t.y = dx + ((block.image * g.h + h) * g.w + block.pixel_begin + phase) * g.c + c;
-        tile_row(t, (block.pixel_end - block.pixel_begin - phase + g.stride_w - 1) / g.stride_w, 0, t.w_pitch);
+        tile_row(t, (block.pixel_end - block.pixel_begin - phase + g.stride_w - 1) / g.stride_w, t.w_pitch);
       }
     }
   }

@@ -6,18 +6,30 @@
 
 namespace fastconv::FASTCONV_ISA {
 
-void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const float* w, const float* b, float* y,
-                        const Conv2DBlock& block) noexcept {
+void conv2d_fprop_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t row_begin,
+                       int64_t row_end) noexcept {
+  const int64_t rows = g.r * g.s * g.c;
+  for (int64_t k = 0; k < g.k; k += kChannelsPerSweep) {
+    const int64_t width = g.k - k < kChannelsPerSweep ? g.k - k : kChannelsPerSweep;
+    float* to = packed_w + k * rows;
+    for (int64_t row = row_begin; row < row_end; ++row)
+      for (int64_t i = 0; i < width; ++i) to[row * width + i] = w[row * g.k + k + i];
+  }
+}
+
+void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const float* w, bool packed, const float* b,
+                        float* y, const Conv2DBlock& block) noexcept {
   TileRow t;
   t.x_row = x.pitch;
   t.x_step = g.stride_w * g.c;
   t.run = g.s * g.c;
-  t.w_pitch = g.k;
-  t.b = b;
   t.y_step = g.k;
   for (int64_t k = block.channel_begin; k < block.channel_end; k += kChannelsPerSweep) {
     const int64_t rest = block.channel_end - k;
     const int64_t channels = rest < kChannelsPerSweep ? rest : kChannelsPerSweep;
+    const float* w_sweep = packed ? w + k * g.r * t.run : w + k;
+    t.w_pitch = packed ? channels : g.k;
+    t.b = b ? b + k : nullptr;
     for (int64_t p = block.row_begin; p < block.row_end; ++p) {
       const int64_t top = p * g.stride_h - g.pad_top;
       const int64_t r_begin = top < 0 ? -top : 0;
@@ -25,9 +37,9 @@ void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const floa
       if (r_end > g.r) r_end = g.r;
       t.rows = r_end - r_begin;  // not positive where the whole filter lies in the padding
       t.x = x.at + (top + r_begin - x.first) * x.pitch + block.pixel_begin * t.x_step;
-      t.w = w + r_begin * t.run * g.k;
-      t.y = y + ((block.image * g.p + p) * g.q + block.pixel_begin) * g.k;
-      tile_row(t, block.pixel_end - block.pixel_begin, k, channels);
+      t.w = w_sweep + r_begin * t.run * t.w_pitch;
+      t.y = y + ((block.image * g.p + p) * g.q + block.pixel_begin) * g.k + k;
+      tile_row(t, block.pixel_end - block.pixel_begin, channels);
     }
   }
 }

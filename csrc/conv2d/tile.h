@@ -20,20 +20,20 @@ struct TileRow {
   int64_t x_row;   // floats between the runs of two filter rows
   int64_t x_step;  // floats between two output pixels' inputs
   int64_t rows, run;
-  const float* w;  // rows * run rows of weights, w_pitch floats apart
+  const float* w;  // first channel of rows * run rows of weights, w_pitch floats apart
   int64_t w_pitch;
   const float* b;  // null, or where the sums start
-  float* y;
+  float* y;        // first channel of the first pixel
   int64_t y_step;  // floats between two output pixels
 };
 
 template <int kPixels, int kVectors, bool kPartial>
-inline void tile(const TileRow& t, const float* x, float* y, int64_t k, int lanes) noexcept {
+inline void tile(const TileRow& t, const float* x, float* y, int lanes) noexcept {
   constexpr int kGroups = (kPixels + kGroup - 1) / kGroup;
   constexpr int kLast = kVectors - 1;
   f32v sum[kPixels][kVectors];
   for (int v = 0; v < kVectors; ++v) {
-    const float* start = t.b + k + v * kLanes;
+    const float* start = t.b + v * kLanes;
     const f32v b = !t.b ? zero() : kPartial && v == kLast ? load_partial(start, lanes) : load(start);
 #pragma GCC unroll 16
     for (int j = 0; j < kPixels; ++j) sum[j][v] = b;
@@ -41,8 +41,8 @@ inline void tile(const TileRow& t, const float* x, float* y, int64_t k, int lane
 #pragma GCC unroll 16
   for (int j = 0; j < kPixels; ++j)
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) __builtin_prefetch(y + j * t.y_step + k + v * kLanes, 1);
-  const float* w = t.w + k;
+    for (int v = 0; v < kVectors; ++v) __builtin_prefetch(y + j * t.y_step + v * kLanes, 1);
+  const float* w = t.w;
   const int64_t step = t.x_step;
   for (int64_t row = 0; row < t.rows; ++row) {
     const float* pixel[kGroups];
@@ -65,7 +65,7 @@ inline void tile(const TileRow& t, const float* x, float* y, int64_t k, int lane
   }
 #pragma GCC unroll 16
   for (int j = 0; j < kPixels; ++j) {
-    float* out = y + j * t.y_step + k;
+    float* out = y + j * t.y_step;
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       if (kPartial && v == kLast)
@@ -78,24 +78,24 @@ inline void tile(const TileRow& t, const float* x, float* y, int64_t k, int lane
 
 // The tile with `pixels` <= kPixels pixels, found by counting down: the widths are compile-time constants.
 template <int kPixels, int kVectors, bool kPartial>
-inline void tile_of(int64_t pixels, const TileRow& t, const float* x, float* y, int64_t k, int lanes) noexcept {
+inline void tile_of(int64_t pixels, const TileRow& t, const float* x, float* y, int lanes) noexcept {
   if constexpr (kPixels == 1) {
-    tile<1, kVectors, kPartial>(t, x, y, k, lanes);
+    tile<1, kVectors, kPartial>(t, x, y, lanes);
   } else {
     if (pixels == kPixels)
-      tile<kPixels, kVectors, kPartial>(t, x, y, k, lanes);
+      tile<kPixels, kVectors, kPartial>(t, x, y, lanes);
     else
-      tile_of<kPixels - 1, kVectors, kPartial>(pixels, t, x, y, k, lanes);
+      tile_of<kPixels - 1, kVectors, kPartial>(pixels, t, x, y, lanes);
   }
 }
 
 template <int kVectors, bool kPartial>
-inline void tile_pixels(const TileRow& t, int64_t pixels, int64_t k, int lanes) noexcept {
+inline void tile_pixels(const TileRow& t, int64_t pixels, int lanes) noexcept {
   // Tiles of nearly equal width: 16 pixels as 8 + 8, not 12 + 4, since a narrow tile waits for its few sums.
   int64_t tiles = (pixels + kTilePixels - 1) / kTilePixels;
   for (int64_t done = 0; done < pixels; --tiles) {
     const int64_t width = (pixels - done + tiles - 1) / tiles;
-    tile_of<kTilePixels, kVectors, kPartial>(width, t, t.x + done * t.x_step, t.y + done * t.y_step, k, lanes);
+    tile_of<kTilePixels, kVectors, kPartial>(width, t, t.x + done * t.x_step, t.y + done * t.y_step, lanes);
     done += width;
   }
 }
@@ -103,16 +103,16 @@ inline void tile_pixels(const TileRow& t, int64_t pixels, int64_t k, int lanes) 
 // How many output channels one sweep over a block's rows computes: its weights are read again for every tile.
 constexpr int64_t kChannelsPerSweep = kTileVectors * kLanes;
 
-// `pixels` outputs of one row, channels [k, k + channels), channels <= kChannelsPerSweep.
-inline void tile_row(const TileRow& t, int64_t pixels, int64_t k, int64_t channels) noexcept {
+// `pixels` outputs of one row, the first `channels` <= kChannelsPerSweep of each.
+inline void tile_row(const TileRow& t, int64_t pixels, int64_t channels) noexcept {
   if (channels == 2 * kLanes)
-    tile_pixels<2, false>(t, pixels, k, kLanes);
+    tile_pixels<2, false>(t, pixels, kLanes);
   else if (channels > kLanes)
-    tile_pixels<2, true>(t, pixels, k, int(channels - kLanes));
+    tile_pixels<2, true>(t, pixels, int(channels - kLanes));
   else if (channels == kLanes)
-    tile_pixels<1, false>(t, pixels, k, kLanes);
+    tile_pixels<1, false>(t, pixels, kLanes);
   else
-    tile_pixels<1, true>(t, pixels, k, int(channels));
+    tile_pixels<1, true>(t, pixels, int(channels));
 }
 
 }  // namespace

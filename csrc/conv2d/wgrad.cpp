@@ -7,10 +7,12 @@ namespace fastconv {
 
 // A part costs three passes over the weights (zeros, its sums, their reduction), some 24 cycles a vector of them from
 // the level-2 cache, against one multiplication a pixel at two a cycle: with 256 pixels a part that is a tenth. (conv4
-// of cnn at batch 32, 64 pixels an image: 16 parts 320 GFLOP/s, 8 parts 400; 2 cores of EPYC Zen 5, 2026-11-23.)
+// of cnn at batch 32, 64 pixels an image: 16 parts 320 GFLOP/s, 8 parts 400; 2 cores of EPYC Zen 5, 2026-11-23.) Weights
+// that fill that cache alone come from a slower one.
 int64_t wgrad_parts(const Conv2DGeometry& g) {
-  constexpr int64_t kMost = 16, kPixels = 256;
-  return std::clamp<int64_t>(g.n * g.p * g.q / kPixels, 1, std::min(g.n, kMost));
+  constexpr int64_t kMost = 16, kCacheFloats = 64 * 1024;
+  const int64_t least = g.r * g.s * g.c * g.k > kCacheFloats ? 1024 : 256;
+  return std::clamp<int64_t>(g.n * g.p * g.q / least, 1, std::min(g.n, kMost));
 }
 
 int64_t wgrad_part_floats(const Conv2DGeometry& g) { return whole_lines(g.r * g.s * g.c * g.k + g.k); }
@@ -65,8 +67,11 @@ void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy
     }
   };
   if (parts == 1) {  // dense, or few and small images: the weights are cut instead
-    parallel_for(ceil_div(run, kPixelChunk), threads, [&](int64_t item, int thread) {
-      const int64_t begin = item * kPixelChunk, end = std::min(begin + kPixelChunk, run);
+    // Every cut reads all of x and dy; dense layers read x where it lies and may have many.
+    constexpr int64_t kMostCuts = 16;
+    const int64_t chunk = layout.copied ? ceil_div(ceil_div(run, kMostCuts), kPixelChunk) * kPixelChunk : kPixelChunk;
+    parallel_for(ceil_div(run, chunk), threads, [&](int64_t item, int thread) {
+      const int64_t begin = item * chunk, end = std::min(begin + chunk, run);
       add_images(0, g.n, dw, item == 0 ? db : nullptr, begin, end, thread);
     });
     return;

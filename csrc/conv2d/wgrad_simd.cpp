@@ -12,15 +12,15 @@ namespace {
 struct WgradBlock {
   const float* x;  // run of the first pixel of the first row
   int64_t x_row, x_step;
-  const float* dy;  // first pixel of the first row
+  const float* dy;  // first channel of the first pixel of the first row
   int64_t dy_row, dy_step;
   int64_t rows, pixels;
-  float* dw;  // weights of one filter row
+  float* dw;  // those channels' weights of one filter row
   int64_t dw_pitch;
 };
 
 template <int kEntries, int kVectors, bool kPartial>
-inline void wgrad_tile(const WgradBlock& t, int64_t sc, int64_t k, int lanes) noexcept {
+inline void wgrad_tile(const WgradBlock& t, int64_t sc, int lanes) noexcept {
   constexpr int kLast = kVectors - 1;
   f32v sum[kEntries][kVectors];
 #pragma GCC unroll 16
@@ -29,7 +29,7 @@ inline void wgrad_tile(const WgradBlock& t, int64_t sc, int64_t k, int lanes) no
     for (int v = 0; v < kVectors; ++v) sum[j][v] = zero();
   for (int64_t row = 0; row < t.rows; ++row) {
     const float* x = t.x + row * t.x_row + sc;
-    const float* dy = t.dy + row * t.dy_row + k;
+    const float* dy = t.dy + row * t.dy_row;
     for (int64_t i = 0; i < t.pixels; ++i, x += t.x_step, dy += t.dy_step) {
       f32v d[kVectors];
 #pragma GCC unroll 4
@@ -45,7 +45,7 @@ inline void wgrad_tile(const WgradBlock& t, int64_t sc, int64_t k, int lanes) no
   }
 #pragma GCC unroll 16
   for (int j = 0; j < kEntries; ++j) {
-    float* to = t.dw + (sc + j) * t.dw_pitch + k;
+    float* to = t.dw + (sc + j) * t.dw_pitch;
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
       if (kPartial && v == kLast)
@@ -57,23 +57,23 @@ inline void wgrad_tile(const WgradBlock& t, int64_t sc, int64_t k, int lanes) no
 }
 
 template <int kEntries, int kVectors, bool kPartial>
-inline void wgrad_tile_of(int64_t entries, const WgradBlock& t, int64_t sc, int64_t k, int lanes) noexcept {
+inline void wgrad_tile_of(int64_t entries, const WgradBlock& t, int64_t sc, int lanes) noexcept {
   if constexpr (kEntries == 1) {
-    wgrad_tile<1, kVectors, kPartial>(t, sc, k, lanes);
+    wgrad_tile<1, kVectors, kPartial>(t, sc, lanes);
   } else {
     if (entries == kEntries)
-      wgrad_tile<kEntries, kVectors, kPartial>(t, sc, k, lanes);
+      wgrad_tile<kEntries, kVectors, kPartial>(t, sc, lanes);
     else
-      wgrad_tile_of<kEntries - 1, kVectors, kPartial>(entries, t, sc, k, lanes);
+      wgrad_tile_of<kEntries - 1, kVectors, kPartial>(entries, t, sc, lanes);
   }
 }
 
 template <int kVectors, bool kPartial>
-inline void wgrad_entries(const WgradBlock& t, int64_t sc_begin, int64_t sc_end, int64_t k, int lanes) noexcept {
+inline void wgrad_entries(const WgradBlock& t, int64_t sc_begin, int64_t sc_end, int lanes) noexcept {
   int64_t tiles = (sc_end - sc_begin + kTilePixels - 1) / kTilePixels;
   for (int64_t sc = sc_begin; sc < sc_end; --tiles) {
     const int64_t entries = (sc_end - sc + tiles - 1) / tiles;
-    wgrad_tile_of<kTilePixels, kVectors, kPartial>(entries, t, sc, k, lanes);
+    wgrad_tile_of<kTilePixels, kVectors, kPartial>(entries, t, sc, lanes);
     sc += entries;
   }
 }
@@ -91,43 +91,58 @@ inline void add_columns(const float* dy, int64_t pixels, int64_t k_count, float*
   }
 }
 
+// Copies `channels` of the rows' pixels side by side.
+inline void pack_panel(const float* dy, int64_t dy_row, int64_t rows, int64_t pixels, int64_t step, int64_t channels,
+                       float* panel) noexcept {
+  for (int64_t row = 0; row < rows; ++row)
+    for (int64_t i = 0; i < pixels; ++i, panel += channels)
+      for (int64_t c = 0; c < channels; c += kLanes) {
+        const int lanes = channels - c < kLanes ? int(channels - c) : kLanes;
+        store_partial(panel + c, load_partial(dy + row * dy_row + i * step + c, lanes), lanes);
+      }
+}
+
 }  // namespace
 
 void conv2d_wgrad_rows(const Conv2DGeometry& g, const Conv2DRows& x, const Conv2DRows& dy, float* dw, float* db,
                        int64_t row_begin, int64_t row_end, int64_t sc_begin, int64_t sc_end) noexcept {
   // A sweep over so many pixels touches two cache lines of x and two of dy for each: 32 KiB, and the sums of a tile go
-  // to memory once in 1500 cycles.
-  constexpr int64_t kPixels = 128;
+  // to memory once in 1500 cycles. With many filters the lines of dy fall on few sets of the cache and are copied side
+  // by side first (512 channels, 16 x 16: 170 -> 230 GFLOP/s; EPYC Zen 5, 2026-11-23).
+  constexpr int64_t kPixels = 128, kDirectChannels = 256;
+  alignas(64) float panel[kPixels * kChannelsPerSweep];
   const int64_t rows_per_sweep = g.q < kPixels ? kPixels / g.q : 1;
   WgradBlock t;
   t.x_row = g.stride_h * x.pitch;
   t.x_step = g.stride_w * g.c;
-  t.dy_row = dy.pitch;
-  t.dy_step = g.k;
   t.pixels = g.q;
   t.dw_pitch = g.k;
   for (int64_t p0 = row_begin; p0 < row_end; p0 += rows_per_sweep) {
     const int64_t p_end = p0 + rows_per_sweep < row_end ? p0 + rows_per_sweep : row_end;
-    for (int64_t r = 0; r < g.r; ++r) {
-      // the output rows whose input row p * stride_h + r - pad_top lies inside the image
-      int64_t begin = p0, end = p_end;
-      while (begin < end && begin * g.stride_h + r < g.pad_top) ++begin;
-      while (begin < end && (end - 1) * g.stride_h + r - g.pad_top >= g.h) --end;
-      if (begin == end) continue;
-      t.x = x.at + (begin * g.stride_h + r - g.pad_top - x.first) * x.pitch;
-      t.dy = dy.at + (begin - dy.first) * dy.pitch;
-      t.rows = end - begin;
-      t.dw = dw + r * g.s * g.c * g.k;
-      for (int64_t k = 0; k < g.k; k += kChannelsPerSweep) {
-        const int64_t rest = g.k - k;
-        if (rest >= 2 * kLanes)
-          wgrad_entries<2, false>(t, sc_begin, sc_end, k, kLanes);
-        else if (rest > kLanes)
-          wgrad_entries<2, true>(t, sc_begin, sc_end, k, int(rest - kLanes));
-        else if (rest == kLanes)
-          wgrad_entries<1, false>(t, sc_begin, sc_end, k, kLanes);
+    for (int64_t k = 0; k < g.k; k += kChannelsPerSweep) {
+      const int64_t channels = g.k - k < kChannelsPerSweep ? g.k - k : kChannelsPerSweep;
+      const bool packs = g.k > kDirectChannels && g.q <= kPixels;
+      if (packs) pack_panel(dy.at + (p0 - dy.first) * dy.pitch + k, dy.pitch, p_end - p0, g.q, g.k, channels, panel);
+      for (int64_t r = 0; r < g.r; ++r) {
+        // the output rows whose input row p * stride_h + r - pad_top lies inside the image
+        int64_t begin = p0, end = p_end;
+        while (begin < end && begin * g.stride_h + r < g.pad_top) ++begin;
+        while (begin < end && (end - 1) * g.stride_h + r - g.pad_top >= g.h) --end;
+        if (begin == end) continue;
+        t.x = x.at + (begin * g.stride_h + r - g.pad_top - x.first) * x.pitch;
+        t.dy = packs ? panel + (begin - p0) * g.q * channels : dy.at + (begin - dy.first) * dy.pitch + k;
+        t.dy_step = packs ? channels : g.k;
+        t.dy_row = packs ? g.q * channels : dy.pitch;
+        t.rows = end - begin;
+        t.dw = dw + r * g.s * g.c * g.k + k;
+        if (channels == 2 * kLanes)
+          wgrad_entries<2, false>(t, sc_begin, sc_end, kLanes);
+        else if (channels > kLanes)
+          wgrad_entries<2, true>(t, sc_begin, sc_end, int(channels - kLanes));
+        else if (channels == kLanes)
+          wgrad_entries<1, false>(t, sc_begin, sc_end, kLanes);
         else
-          wgrad_entries<1, true>(t, sc_begin, sc_end, k, int(rest));
+          wgrad_entries<1, true>(t, sc_begin, sc_end, int(channels));
       }
     }
     if (db)
