@@ -33,6 +33,37 @@ def isa() -> str:
     return _core.isa()
 
 
+_CONV_ALGORITHMS = ("auto", "direct")
+
+
+def set_conv_algorithm(name: str) -> None:
+    """Sets how convolutions are computed.
+
+    Args:
+        name: "auto" (the default) computes 3x3 convolutions of stride 1 through Winograd's F(4x4, 3x3) where that is
+            faster; "direct" always sums the products themselves.
+
+    Winograd's sums have about twice the rounding error of direct ones (docs/kernels.md has the bounds), and one NaN or
+    infinity of the input reaches the whole 4x4 tiles of outputs that it meets, not only the 3x3 pixels around it.
+
+    Raises:
+        ValueError: on another name.
+
+    Source: Lavin and Gray 2015, "Fast algorithms for convolutional neural networks", arXiv:1509.09308.
+
+    >>> set_conv_algorithm("direct")
+    >>> set_conv_algorithm("auto")
+    """
+    if name not in _CONV_ALGORITHMS:
+        raise ValueError(f'set_conv_algorithm: expected "auto" or "direct". Received: {name!r}')
+    _core.conv2d_allow_winograd(name == "auto")
+
+
+def conv_algorithm() -> str:
+    """How convolutions are computed: "auto" or "direct", see `set_conv_algorithm`."""
+    return "auto" if _core.conv2d_allows_winograd() else "direct"
+
+
 def show_config() -> None:
     """Prints version, instruction set, threads and the state of CUDA."""
     import platform
@@ -43,4 +74,5 @@ def show_config() -> None:
     print(f"python    {platform.python_version()}, numpy {numpy.__version__}")
     print(f"cpu       {_core.isa()} (this processor: {', '.join(_core.supported_isas())})")
     print(f"threads   {_core.num_threads()}")
+    print(f"conv      {conv_algorithm()}")
     print("cuda      not built")

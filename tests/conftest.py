@@ -37,9 +37,10 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture
 def ops(request):
-    """A `helpers.Runner` for each backend and instruction set of this machine, on one thread.
+    """A `helpers.Runner` for each backend and instruction set of this machine, on one thread, with direct convolutions.
 
     Thousands of tiny calls gain nothing from threads; ops/test_determinism.py shows that more give the same bits.
+    ops/test_winograd.py has the convolutions that are not direct.
     """
     import helpers
 
@@ -50,9 +51,11 @@ def ops(request):
     before = _core.isa()
     _core.set_isa(isa)
     _core.set_num_threads(1)
+    _core.conv2d_allow_winograd(False)
     yield helpers.Runner(get_ops("cpu"), np.float32, request.param)
     _core.set_isa(before)
     _core.set_num_threads(0)
+    _core.conv2d_allow_winograd(True)
 
 
 @pytest.fixture

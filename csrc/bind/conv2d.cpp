@@ -154,6 +154,8 @@ void register_conv2d(py::module_& m) {
       py::arg("x_beta") = none, py::arg("x_slope") = 1.0f, py::arg("x_dgamma") = none, py::arg("x_dbeta") = none,
       py::arg("x_coefficients") = none, py::arg("y") = none, py::arg("y_mean") = none, py::arg("y_rstd") = none,
       py::arg("y_gamma") = none, py::arg("y_beta") = none, py::arg("y_slope") = 1.0f, py::arg("y_coefficients") = none);
+  m.def("conv2d_allow_winograd", conv2d_allow_winograd, py::arg("allow"));
+  m.def("conv2d_allows_winograd", conv2d_allows_winograd);
   m.def(
       "conv2d_backward_fits", [](const py::tuple& geometry) { return conv2d_backward_fits(geometry_of(geometry)); },
       py::arg("geometry"));

@@ -7,6 +7,7 @@
 #include "common/errors.h"
 #include "common/parallel.h"
 #include "conv2d/rows.h"
+#include "conv2d/winograd_pass.h"
 
 namespace fastconv {
 
@@ -41,16 +42,22 @@ inline int usable_threads(size_t workspace_bytes, int64_t fixed, int64_t slot, c
 // A convolution that reads single pixels is one row of pixels to cut, whatever the image.
 inline bool pointwise(const Conv2DGeometry& g) { return g.r == 1 && g.s == 1 && g.stride_h == 1 && g.stride_w == 1; }
 
-// Calls kernel(block, thread) for blocks that cover n images of rows x pixels x channels outputs, at most max_rows high.
+// How outputs may be cut into blocks.
+struct Cut {
+  bool pixels, channels;  // whether rows and their channels may be
+  int64_t row_multiple, max_rows;
+};
+
+// Calls kernel(block, thread) for blocks that cover n images of rows x pixels x channels outputs.
 template <typename Kernel>
-void for_each_block(int64_t n, int64_t rows, int64_t pixels, int64_t channels, bool cut_pixels, int64_t max_rows,
-                    int max_threads, Kernel&& kernel) {
+void for_each_block(int64_t n, int64_t rows, int64_t pixels, int64_t channels, const Cut& cut, int max_threads,
+                    Kernel&& kernel) {
   const int64_t wanted = kItemsPerThread * std::min(num_threads(), max_threads);
-  const int64_t band = std::clamp<int64_t>(rows * n / wanted, 1, max_rows);
+  const int64_t band = std::min(round_up(std::max<int64_t>(rows * n / wanted, 1), cut.row_multiple), cut.max_rows);
   const int64_t bands = ceil_div(rows, band);
-  const int64_t pixel_chunk = cut_pixels ? kPixelChunk : pixels;
+  const int64_t pixel_chunk = cut.pixels ? kPixelChunk : pixels;
   const int64_t pixel_chunks = ceil_div(pixels, pixel_chunk);
-  const int64_t channel_chunk = n * bands * pixel_chunks < wanted ? kChannelChunk : channels;
+  const int64_t channel_chunk = cut.channels && n * bands * pixel_chunks < wanted ? kChannelChunk : channels;
   const int64_t channel_chunks = ceil_div(channels, channel_chunk);
   parallel_for(n * bands * pixel_chunks * channel_chunks, max_threads, [&](int64_t item, int thread) {
     Conv2DBlock block;
@@ -67,15 +74,48 @@ void for_each_block(int64_t n, int64_t rows, int64_t pixels, int64_t channels, b
   });
 }
 
-// ---- the parts of wgrad: consecutive images whose gradient is summed by one thread ----
-int64_t wgrad_parts(const Conv2DGeometry& g);
-int64_t wgrad_part_floats(const Conv2DGeometry& g);
+// wgrad of consecutive images, summed by one thread to a part: begin, add for each band of rows, end; then reduce.
+// wgrad.cpp has it alone, backward.cpp beside dgrad.
+struct Wgrad {
+  const Conv2DGeometry& g;
+  bool winograd;
+  WinogradPass pass;  // used if winograd
+  RowLayout layout;   // of x
+  int64_t parts, part_floats;
+  int64_t sums;  // floats of m, Winograd's sums of a part
 
-// dw and db from `parts` partial sums, added in order. db may be null.
-void wgrad_reduce(const Conv2DGeometry& g, int64_t parts, const float* partials, float* dw, float* db);
+  Wgrad(const Conv2DGeometry& g, bool norm);
 
-// dgrad's weights, packed by all threads.
-int64_t packed_floats(const Conv2DGeometry& g);
-void dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w);
+  int64_t first_image(int64_t part) const { return g.n * part / parts; }
+  void begin(float* dw, float* db, float* m) const;
+  void add(const Conv2DRows& x, const Conv2DRows& dy, int64_t row, int64_t row_end, float* dw, float* db, float* m,
+           float* scratch) const;
+  void end(float* dw, const float* m) const;
+
+  // dw and db from the parts' sums, added in order. db may be null.
+  void reduce(const float* partials, float* dw, float* db) const;
+
+ private:
+  int64_t part_count() const;
+};
+
+// dgrad of a block, after its weights were prepared once. dgrad.cpp has it alone, backward.cpp beside wgrad.
+struct Dgrad {
+  const Conv2DGeometry& g;
+  bool winograd;
+  WinogradPass pass;  // used if winograd
+  RowLayout layout;   // of dy
+  int64_t weights;    // floats
+
+  Dgrad(const Conv2DGeometry& g, bool computed);
+
+  void prepare(const float* w, float* to) const;
+  void convolve(const Conv2DBlock& block, const Conv2DRows& dy, const float* w, float* dx, float* scratch) const;
+};
+
+// Rows without the zero columns before them.
+inline Conv2DRows inside(const RowLayout& layout, const Conv2DRows& rows) {
+  return {layout.copied ? rows.at + layout.left * layout.channels : rows.at, rows.first, rows.pitch};
+}
 
 }  // namespace fastconv

@@ -38,6 +38,10 @@ static inline int64_t conv2d_dgrad_first_column(const Conv2DGeometry& g) noexcep
 }
 
 // ---- host entry points ----
+// Convolutions of 3x3 and stride 1 go through Winograd's algorithm where it is faster, unless it is not allowed.
+void conv2d_allow_winograd(bool allow) noexcept;
+bool conv2d_allows_winograd() noexcept;
+
 void conv2d_check(const Conv2DGeometry& g);  // throws std::invalid_argument
 
 // An input as it lies in memory and what is done to it on load: `norm` (null: nothing) is applied to each row as it is
@@ -86,7 +90,7 @@ void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, f
 // fprop_block reads w as it lies, or packed: [K / kChannelsPerSweep][R][S*C][kChannelsPerSweep].
 // packed_w: w as dgrad reads it, by phase, see dgrad_simd.cpp.
 // wgrad adds rows [row_begin, row_end) of one image to dw[r][sc_begin..sc_end) for all r, and to db unless null; sc
-// counts the contiguous run of S*C weights of one filter row.
+// counts the contiguous run of S*C weights of one filter row. wgrad_bias adds them to db alone.
 #define FASTCONV_DECLARE_CONV2D(isa)                                                                                 \
   namespace isa {                                                                                                    \
   void conv2d_fprop_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t row_begin,                \
@@ -99,6 +103,8 @@ void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, f
                           const Conv2DBlock& block) noexcept;                                                        \
   void conv2d_wgrad_rows(const Conv2DGeometry& g, const Conv2DRows& x, const Conv2DRows& dy, float* dw, float* db,   \
                          int64_t row_begin, int64_t row_end, int64_t sc_begin, int64_t sc_end) noexcept;             \
+  void conv2d_wgrad_bias(const Conv2DGeometry& g, const Conv2DRows& dy, float* db, int64_t row_begin,                \
+                         int64_t row_end) noexcept;                                                                  \
   }
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_CONV2D)
 #undef FASTCONV_DECLARE_CONV2D

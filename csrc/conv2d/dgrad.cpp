@@ -2,44 +2,75 @@
 #include "conv2d/blocks.h"
 
 namespace fastconv {
-namespace {
 
-int64_t extra_rows(const Conv2DGeometry& g) { return (g.r - 1) / g.stride_h + 2; }
+Dgrad::Dgrad(const Conv2DGeometry& geometry, bool computed)
+    : g(geometry),
+      winograd(conv2d_uses_winograd(g)),
+      pass(WinogradPass::dgrad(g)),
+      layout(winograd ? pass.in : conv2d_dy_layout(g, computed)),
+      weights(winograd ? pass.weight_floats() : whole_lines(g.r * g.s * g.c * g.k)) {}
 
-}  // namespace
-
-int64_t packed_floats(const Conv2DGeometry& g) { return whole_lines(g.r * g.s * g.c * g.k); }
-
-void dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w) {
+void Dgrad::prepare(const float* w, float* to) const {
+  if (winograd) {
+    pass.weights(w, true, to);
+    return;
+  }
   constexpr int64_t kPackChannels = 256;  // a multiple of kChannelChunk
   const int64_t chunks = ceil_div(g.c, kPackChannels);
   const auto pack = FASTCONV_PICK(conv2d_dgrad_pack);
   parallel_for(g.r * g.s * chunks, num_threads(), [&](int64_t item, int) {
     const int64_t c = item % chunks * kPackChannels;
-    pack(g, w, packed_w, item / chunks / g.s, item / chunks % g.s, c, std::min(c + kPackChannels, g.c));
+    pack(g, w, to, item / chunks / g.s, item / chunks % g.s, c, std::min(c + kPackChannels, g.c));
   });
 }
 
+void Dgrad::convolve(const Conv2DBlock& block, const Conv2DRows& dy, const float* w, float* dx, float* scratch) const {
+  if (winograd)
+    pass.convolve(dy, block.row_begin, block.row_end, w, nullptr, dx + block.image * g.h * g.w * g.c, scratch);
+  else
+    FASTCONV_PICK(conv2d_dgrad_block)(g, dy, w, dx, block);
+}
+
+namespace {
+
+// The blocks of dgrad alone, and each thread's slot: copied rows, then Winograd's scratch.
+struct Blocks {
+  int64_t max_rows, rows, slot;
+
+  explicit Blocks(const Dgrad& d)
+      : max_rows(d.winograd ? d.pass.band_rows(kScratchFloats) : rows_per_block(d.layout, d.g.h, 1, extra(d))),
+        rows(d.winograd ? d.pass.rows_floats(max_rows) : slot_floats(d.layout, d.g.h, 1, extra(d))),
+        slot(rows + (d.winograd ? d.pass.scratch_floats(max_rows) : 0)) {}
+
+  static int64_t extra(const Dgrad& d) { return (d.g.r - 1) / d.g.stride_h + 2; }
+};
+
+}  // namespace
+
 size_t conv2d_dgrad_workspace_bytes(const Conv2DGeometry& g, int threads) {
-  const int64_t slot = slot_floats(conv2d_dy_layout(g, false), g.h, 1, extra_rows(g));
-  return sizeof(float) * (packed_floats(g) + threads * slot);
+  const Dgrad dgrad(g, false);
+  return sizeof(float) * (dgrad.weights + threads * Blocks(dgrad).slot);
 }
 
 void conv2d_dgrad(const Conv2DGeometry& g, const float* dy, const float* w, float* dx, float* workspace,
                   size_t workspace_bytes) {
-  const RowLayout layout = conv2d_dy_layout(g, false);
-  const int64_t packed = packed_floats(g), slot = slot_floats(layout, g.h, 1, extra_rows(g));
-  const int threads = usable_threads(workspace_bytes, packed, slot, "conv2d_dgrad");
-  dgrad_pack(g, w, workspace);
-  const auto kernel = FASTCONV_PICK(conv2d_dgrad_block);
-  for_each_block(g.n, g.h, g.w, g.c, pointwise(g), rows_per_block(layout, g.h, 1, extra_rows(g)), threads,
-                 [&](const Conv2DBlock& block, int thread) {
-                   const float* image = dy + block.image * g.p * g.q * g.k;
-                   const int64_t top = (block.row_begin + g.pad_top) / g.stride_h - (g.r - 1) / g.stride_h;
-                   const int64_t bottom = (block.row_end - 1 + g.pad_top) / g.stride_h + 1;
-                   float* scratch = workspace + packed + thread * slot;
-                   kernel(g, x_rows(layout, image, nullptr, top, bottom, scratch), workspace, dx, block);
-                 });
+  const Dgrad dgrad(g, false);
+  const Blocks blocks(dgrad);
+  const int threads = usable_threads(workspace_bytes, dgrad.weights, blocks.slot, "conv2d_dgrad");
+  dgrad.prepare(w, workspace);
+  const Cut cut = {pointwise(g), !dgrad.winograd, dgrad.winograd ? 4 : 1, blocks.max_rows};
+  for_each_block(g.n, g.h, g.w, g.c, cut, threads, [&](const Conv2DBlock& block, int thread) {
+    const float* image = dy + block.image * g.p * g.q * g.k;
+    float* scratch = workspace + dgrad.weights + thread * blocks.slot;
+    int64_t top = (block.row_begin + g.pad_top) / g.stride_h - (g.r - 1) / g.stride_h;
+    int64_t bottom = (block.row_end - 1 + g.pad_top) / g.stride_h + 1;
+    if (dgrad.winograd) {
+      top = dgrad.pass.first_row(block.row_begin);
+      bottom = dgrad.pass.end_row(block.row_begin, block.row_end - block.row_begin);
+    }
+    const Conv2DRows rows = x_rows(dgrad.layout, image, nullptr, top, bottom, scratch);
+    dgrad.convolve(block, rows, workspace, dx, scratch + blocks.rows);
+  });
 }
 
 }  // namespace fastconv

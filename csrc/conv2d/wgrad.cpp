@@ -8,22 +8,52 @@ namespace fastconv {
 // A part costs three passes over the weights (zeros, its sums, their reduction), some 24 cycles a vector of them from
 // the level-2 cache, against one multiplication a pixel at two a cycle: with 256 pixels a part that is a tenth. (conv4
 // of cnn at batch 32, 64 pixels an image: 16 parts 320 GFLOP/s, 8 parts 400; 2 cores of EPYC Zen 5, 2026-11-23.) Weights
-// that fill that cache alone come from a slower one.
-int64_t wgrad_parts(const Conv2DGeometry& g) {
+// that fill that cache alone come from a slower one; Winograd has four times as many sums.
+int64_t Wgrad::part_count() const {
   constexpr int64_t kMost = 16, kCacheFloats = 64 * 1024;
-  const int64_t least = g.r * g.s * g.c * g.k > kCacheFloats ? 1024 : 256;
+  const int64_t least = winograd || g.r * g.s * g.c * g.k > kCacheFloats ? 1024 : 256;
   return std::clamp<int64_t>(g.n * g.p * g.q / least, 1, std::min(g.n, kMost));
 }
 
-int64_t wgrad_part_floats(const Conv2DGeometry& g) { return whole_lines(g.r * g.s * g.c * g.k + g.k); }
+Wgrad::Wgrad(const Conv2DGeometry& geometry, bool norm)
+    : g(geometry),
+      winograd(conv2d_uses_winograd(g)),
+      pass(WinogradPass::fprop(g)),
+      layout(winograd ? pass.in : conv2d_x_layout(g, norm)),
+      parts(part_count()),
+      part_floats(whole_lines(g.r * g.s * g.c * g.k + g.k)),
+      sums(winograd ? pass.weight_floats() : 0) {}
 
-void wgrad_reduce(const Conv2DGeometry& g, int64_t parts, const float* partials, float* dw, float* db) {
+void Wgrad::begin(float* dw, float* db, float* m) const {
+  if (winograd)
+    std::memset(m, 0, sizeof(float) * sums);
+  else
+    std::memset(dw, 0, sizeof(float) * g.r * g.s * g.c * g.k);
+  if (db) std::memset(db, 0, sizeof(float) * g.k);
+}
+
+void Wgrad::add(const Conv2DRows& x, const Conv2DRows& dy, int64_t row, int64_t row_end, float* dw, float* db, float* m,
+                float* scratch) const {
+  if (!winograd) {
+    FASTCONV_PICK(conv2d_wgrad_rows)(g, x, dy, dw, db, row, row_end, 0, g.s * g.c);
+    return;
+  }
+  const WinogradInput gradient = {dy.at + (row - dy.first) * dy.pitch, 0, dy.pitch};
+  FASTCONV_PICK(winograd_wgrad_add)(pass.banded(row_end - row), pass.input(x, row), gradient, m, scratch);
+  if (db) FASTCONV_PICK(conv2d_wgrad_bias)(g, dy, db, row, row_end);
+}
+
+void Wgrad::end(float* dw, const float* m) const {
+  if (winograd) FASTCONV_PICK(winograd_wgrad_finish)(m, 1, 0, g.c, g.k, 0, g.c, dw);
+}
+
+void Wgrad::reduce(const float* partials, float* dw, float* db) const {
   constexpr int64_t kChunk = 1024;
-  const int64_t weights = g.r * g.s * g.c * g.k, pitch = wgrad_part_floats(g);
+  const int64_t weights = g.r * g.s * g.c * g.k;
   const auto reduce = [&](float* to, const float* from, int64_t count) {
     std::memcpy(to, from, sizeof(float) * count);
     for (int64_t part = 1; part < parts; ++part)
-      for (int64_t i = 0; i < count; ++i) to[i] += from[part * pitch + i];
+      for (int64_t i = 0; i < count; ++i) to[i] += from[part * part_floats + i];
   };
   parallel_for(ceil_div(weights, kChunk), num_threads(), [&](int64_t item, int) {
     const int64_t begin = item * kChunk;
@@ -34,53 +64,85 @@ void wgrad_reduce(const Conv2DGeometry& g, int64_t parts, const float* partials,
 
 namespace {
 
-int64_t fixed_floats(const Conv2DGeometry& g) { return wgrad_parts(g) > 1 ? wgrad_parts(g) * wgrad_part_floats(g) : 0; }
+// The bands of wgrad alone, and the workspace: the parts' sums, then each thread's slot of copied rows of x and dy,
+// Winograd's scratch and its sums.
+struct Bands {
+  RowLayout dy;
+  int64_t rows, x_floats, dy_floats, scratch, slot, fixed;
+
+  explicit Bands(const Wgrad& w)
+      : dy(w.winograd ? WinogradPass::dgrad(w.g).in : RowLayout{w.g.p, w.g.q, w.g.k, 0, 0, false, false}),
+        rows(w.winograd ? w.pass.band_rows(kScratchFloats) : rows_per_block(w.layout, w.g.p, w.g.stride_h, w.g.r)),
+        x_floats(w.winograd ? w.pass.rows_floats(rows) : slot_floats(w.layout, w.g.p, w.g.stride_h, w.g.r)),
+        dy_floats(dy.floats(rows)),
+        scratch(w.winograd ? w.pass.scratch_floats(rows) : 0),
+        slot(x_floats + dy_floats + scratch + w.sums),
+        fixed(w.parts > 1 ? w.parts * w.part_floats : 0) {}
+};
+
+// Dense, or few and small images: the weights are cut instead of the images. Every cut reads all of x and dy; dense
+// layers read x where it lies and may have many.
+void wgrad_by_weights(const Wgrad& wgrad, const Bands& bands, const Conv2DInput& x, const float* dy, float* dw,
+                      float* db, float* slots, int threads) {
+  constexpr int64_t kMostCuts = 16;
+  const Conv2DGeometry& g = wgrad.g;
+  const int64_t run = g.s * g.c;
+  const int64_t chunk = wgrad.layout.copied ? round_up(ceil_div(run, kMostCuts), kPixelChunk) : kPixelChunk;
+  const auto kernel = FASTCONV_PICK(conv2d_wgrad_rows);
+  parallel_for(ceil_div(run, chunk), threads, [&](int64_t item, int thread) {
+    const int64_t begin = item * chunk, end = std::min(begin + chunk, run);
+    float* db_here = item == 0 ? db : nullptr;
+    for (int64_t r = 0; r < g.r; ++r) std::memset(dw + (r * run + begin) * g.k, 0, sizeof(float) * (end - begin) * g.k);
+    if (db_here) std::memset(db_here, 0, sizeof(float) * g.k);
+    for (int64_t image = 0; image < g.n; ++image) {
+      for (int64_t row = 0; row < g.p; row += bands.rows) {
+        const int64_t row_end = std::min(row + bands.rows, g.p), top = row * g.stride_h - g.pad_top;
+        const int64_t bottom = (row_end - 1) * g.stride_h - g.pad_top + g.r;
+        const float* from = x.data + image * g.h * g.w * g.c;
+        kernel(g, x_rows(wgrad.layout, from, x.norm, top, bottom, slots + thread * bands.slot),
+               {dy + image * g.p * g.q * g.k, 0, g.q * g.k}, dw, db_here, row, row_end, begin, end);
+      }
+    }
+  });
+}
 
 }  // namespace
 
 size_t conv2d_wgrad_workspace_bytes(const Conv2DGeometry& g, bool norm, int threads) {
-  const int64_t slot = slot_floats(conv2d_x_layout(g, norm), g.p, g.stride_h, g.r);
-  return sizeof(float) * (fixed_floats(g) + threads * slot);
+  const Bands bands{Wgrad(g, norm)};
+  return sizeof(float) * (bands.fixed + threads * bands.slot);
 }
 
 void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy, float* dw, float* db,
                   float* workspace, size_t workspace_bytes) {
-  const RowLayout layout = conv2d_x_layout(g, x.norm);
-  const int64_t slot = slot_floats(layout, g.p, g.stride_h, g.r),
-                max_rows = rows_per_block(layout, g.p, g.stride_h, g.r);
-  const int64_t fixed = fixed_floats(g), parts = wgrad_parts(g), run = g.s * g.c, weights = g.r * run * g.k;
-  const int threads = usable_threads(workspace_bytes, fixed, slot, "conv2d_wgrad");
-  float* slots = workspace + fixed;
-  const auto kernel = FASTCONV_PICK(conv2d_wgrad_rows);
-  const auto add_images = [&](int64_t begin, int64_t end, float* to_w, float* to_b, int64_t sc_begin, int64_t sc_end,
-                              int thread) {
-    for (int64_t r = 0; r < g.r; ++r)
-      std::memset(to_w + (r * run + sc_begin) * g.k, 0, sizeof(float) * (sc_end - sc_begin) * g.k);
-    if (to_b) std::memset(to_b, 0, sizeof(float) * g.k);
-    for (int64_t image = begin; image < end; ++image) {
-      for (int64_t row = 0; row < g.p; row += max_rows) {
-        const int64_t row_end = std::min(row + max_rows, g.p);
-        const int64_t top = row * g.stride_h - g.pad_top, bottom = (row_end - 1) * g.stride_h - g.pad_top + g.r;
-        kernel(g, x_rows(layout, x.data + image * g.h * g.w * g.c, x.norm, top, bottom, slots + thread * slot),
-               {dy + image * g.p * g.q * g.k, 0, g.q * g.k}, to_w, to_b, row, row_end, sc_begin, sc_end);
-      }
-    }
-  };
-  if (parts == 1) {  // dense, or few and small images: the weights are cut instead
-    // Every cut reads all of x and dy; dense layers read x where it lies and may have many.
-    constexpr int64_t kMostCuts = 16;
-    const int64_t chunk = layout.copied ? ceil_div(ceil_div(run, kMostCuts), kPixelChunk) * kPixelChunk : kPixelChunk;
-    parallel_for(ceil_div(run, chunk), threads, [&](int64_t item, int thread) {
-      const int64_t begin = item * chunk, end = std::min(begin + chunk, run);
-      add_images(0, g.n, dw, item == 0 ? db : nullptr, begin, end, thread);
-    });
+  const Wgrad wgrad(g, x.norm);
+  const Bands bands(wgrad);
+  const int threads = usable_threads(workspace_bytes, bands.fixed, bands.slot, "conv2d_wgrad");
+  float* slots = workspace + bands.fixed;
+  if (wgrad.parts == 1 && !wgrad.winograd) {
+    wgrad_by_weights(wgrad, bands, x, dy, dw, db, slots, threads);
     return;
   }
-  parallel_for(parts, threads, [&](int64_t part, int thread) {
-    float* partial = workspace + part * wgrad_part_floats(g);
-    add_images(g.n * part / parts, g.n * (part + 1) / parts, partial, db ? partial + weights : nullptr, 0, run, thread);
+  parallel_for(wgrad.parts, threads, [&](int64_t part, int thread) {
+    float *x_scratch = slots + thread * bands.slot, *dy_scratch = x_scratch + bands.x_floats;
+    float *scratch = dy_scratch + bands.dy_floats, *m = scratch + bands.scratch;
+    float* partial = wgrad.parts > 1 ? workspace + part * wgrad.part_floats : dw;
+    float* partial_b = !db ? nullptr : wgrad.parts > 1 ? partial + g.r * g.s * g.c * g.k : db;
+    wgrad.begin(partial, partial_b, m);
+    for (int64_t image = wgrad.first_image(part); image < wgrad.first_image(part + 1); ++image) {
+      for (int64_t row = 0; row < g.p; row += bands.rows) {
+        const int64_t row_end = std::min(row + bands.rows, g.p), rows = row_end - row;
+        int64_t top = row * g.stride_h - g.pad_top, bottom = (row_end - 1) * g.stride_h - g.pad_top + g.r;
+        if (wgrad.winograd) bottom = wgrad.pass.end_row(row, rows);
+        const Conv2DRows x_in = x_rows(wgrad.layout, x.data + image * g.h * g.w * g.c, x.norm, top, bottom, x_scratch);
+        const Conv2DRows dy_in =
+            x_rows(bands.dy, dy + image * g.p * g.q * g.k, nullptr, row, row + round_up(rows, 4), dy_scratch);
+        wgrad.add(x_in, inside(bands.dy, dy_in), row, row_end, partial, partial_b, m, scratch);
+      }
+    }
+    wgrad.end(partial, m);
   });
-  wgrad_reduce(g, parts, workspace, dw, db);
+  if (wgrad.parts > 1) wgrad.reduce(workspace, dw, db);
 }
 
 }  // namespace fastconv

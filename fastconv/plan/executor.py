@@ -49,7 +49,8 @@ class Executor:
                 self.store = ParameterStore(self.model.weights, self._dtype)
                 self._plans.clear()
             self._checked = ParameterStore.made
-        key = (mode, batch, _core.num_threads())  # workspaces are sized for the threads
+        # workspaces are sized for the threads and the algorithm
+        key = (mode, batch, _core.num_threads(), _core.conv2d_allows_winograd())
         if key not in self._plans:
             plan = Plan(self._graph(mode, batch), self.ops, self._dtype)
             if plan.layout.size_bytes > self.arena.size_bytes:
