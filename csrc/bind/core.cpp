@@ -16,6 +16,7 @@ void register_softmax_xent(py::module_& m);
 void register_dropout(py::module_& m);
 void register_elementwise(py::module_& m);
 void register_optimizer(py::module_& m);
+void register_probe(py::module_& m);
 
 }  // namespace fastconv::bind
 
@@ -36,4 +37,5 @@ PYBIND11_MODULE(_core, m) {
   bind::register_dropout(m);
   bind::register_elementwise(m);
   bind::register_optimizer(m);
+  bind::register_probe(m);
 }
