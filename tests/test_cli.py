@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import fastconv
-from fastconv import cli, config, datasets
+from fastconv import bench, cli, config, datasets
 from fastconv.models import Model
 from fastconv.models.networks import NETWORKS
 
@@ -333,6 +334,32 @@ def test_a_failure_to_save_is_one_line(program, few_images, monkeypatch):
         1,
         "fastconv: error: cannot save the results: [Errno 28] No space left on device\n",
     )
+
+
+# --- bench -----------------------------------------------------------------------------------------------------------
+
+
+def test_bench_shows_the_networks_and_writes_the_results(program, tmp_path):
+    result = program("bench", "--seconds", "0.001", "--json", "bench.json")
+    written = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
+    assert result.out == bench.render(written) + "\n"
+
+
+def test_bench_takes_threads(program, threads):
+    assert f"{config.isa()}, 1 thread;" in program("bench", "--seconds", "0.001", "--threads", "1").out
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan"])
+def test_bench_refuses_a_duration_that_does_not_end_or_begin(program, seconds):
+    result = program("bench", "--seconds", seconds)
+    assert result.code == 2
+    assert "--seconds" in result.err and "expected a finite number above 0" in result.err
+
+
+def test_bench_names_a_file_it_cannot_write(program):
+    result = program("bench", "--seconds", "0.001", "--json", "missing/bench.json")
+    assert result.code == 1
+    assert "--json must be a file to write. Received: missing/bench.json (" in result.err
 
 
 # --- the rest --------------------------------------------------------------------------------------------------------
