@@ -1,147 +1,157 @@
-"""Speed of the kernels at the example networks' layers: GFLOP/s of the convolutions, GB/s of what memory bounds.
+"""Speed of every kernel beside what the machine can do and, for the convolutions, beside oneDNN through PyTorch.
 
-    python benchmarks/ops.py                                  # cnn at batch 32, every instruction set, all threads
-    python benchmarks/ops.py --network conv --batch-size 256 --isa avx2 --threads 1
+    python benchmarks/ops.py --python-torch OTHER/bin/python       # every instruction set; some minutes
+    python benchmarks/ops.py --quick --isa avx2 --threads 1
 
-The shapes are those of the tests (tests/shapes.py). Times are medians of repeated calls after a warm-up. GFLOP/s count
-two for every product, those with padding zeros included; GB/s count every array that is read or written, once.
-Prints a table and writes it with the machine, the versions and the command to benchmarks/results.
+The layers are those of the example networks (tests/shapes.py), of ResNet and of VGG. README.md beside this file has the
+rules. Prints a table and writes it as JSON, Markdown and a chart for each instruction set, with the machine, the
+versions and the command, to benchmarks/results.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import statistics
+import contextlib
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
+import ops_layers
+import ops_memory
+import ops_report
+from ops_conv import measure_passes, median_seconds
+from ops_peer import NotInstalled, Process
 
-import fastconv
-from fastconv import _core
-from fastconv.ops import get_ops
+from fastconv import _core, bench
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
-
-import shapes  # noqa: E402  (found through the line above)
-from train import machine  # noqa: E402
-
-MIN_SECONDS = 0.3
-OPS = get_ops("cpu")
+ROUNDS, SECONDS, LIMIT_SECONDS = 3, 0.03, 1.0
+QUICK_ROUNDS, QUICK_SECONDS, QUICK_LIMIT_SECONDS = 1, 0.01, 0.2
+QUICK_NETWORKS = ("cnn",)
 
 
-def median_seconds(call) -> float:
-    """Median time of a call, over at least MIN_SECONDS and 5 calls."""
-    call()
-    times, end = [], time.perf_counter() + MIN_SECONDS
-    while time.perf_counter() < end or len(times) < 5:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+def row_of(op: str, layer: str, isa: str, seconds: float, limits: dict, flop: int, size: int, torch=None) -> dict:
+    """A result: time, rates, and their shares of what the machine can do. flop 0: bound by memory."""
+    flops, rate = flop / seconds / 1e9, size / seconds / 1e9
+    return {
+        "op": op,
+        "layer": layer,
+        "isa": isa,
+        "ms": 1e3 * seconds,
+        "gflop_per_s": flops or None,
+        "share_of_peak": flops / limits["fma_gflop_per_s"] or None,
+        "gb_per_s": rate,
+        "share_of_bandwidth": rate / limits["bandwidth_gb_per_s"],
+        "torch_ms": torch and 1e3 * torch,
+        "torch_share_of_peak": torch and flop / torch / 1e9 / limits["fma_gflop_per_s"],
+        "torch_by_fastconv": torch and torch / seconds,
+    }
 
 
-def workspace(op: str, x_shape, attrs) -> np.ndarray | None:
-    size = OPS.workspace_bytes(op, {"x": x_shape}, attrs)
-    return np.empty(size // 4, np.float32) if size else None
+def convolutions(networks, batch: int, isa: str, limits: dict, torch, rounds: int, seconds: float):
+    for network in networks:
+        for shape in ops_layers.layers(network, batch):
+            g = shape.geometry()
+            size = 4 * sum(int(np.prod(of)) for of in (g.x_shape, g.w_shape, g.y_shape))
+            for op, took in measure_passes(g, torch, ["channels_last"], rounds, seconds).items():
+                yield row_of(
+                    op,
+                    ops_layers.label(shape),
+                    isa,
+                    took["seconds"],
+                    limits,
+                    2 * g.multiplications,
+                    size,
+                    took["torch"],
+                )
 
 
-def conv2d_rows(shape, rng):
-    """(op, what it works on, call, GFLOP, None) of the three passes."""
-    g = shape.geometry()
-    x, w, dy = (rng.random(s, np.float32) for s in (g.x_shape, g.w_shape, g.y_shape))
-    b, y, dx, dw, db = np.zeros(g.k, np.float32), dy.copy(), x.copy(), w.copy(), np.empty(g.k, np.float32)
-    work = {op: workspace(op, g.x_shape, {"geometry": g}) for op in ("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad")}
-    gflop = 2e-9 * g.multiplications
-    yield "conv2d_fprop", lambda: OPS.conv2d_fprop(g, x, w, b, y, work["conv2d_fprop"]), gflop, None
-    yield "conv2d_dgrad", lambda: OPS.conv2d_dgrad(g, dy, w, dx, work["conv2d_dgrad"]), gflop, None
-    yield "conv2d_wgrad", lambda: OPS.conv2d_wgrad(g, x, dy, dw, db, work["conv2d_wgrad"]), gflop, None
+def others(batch: int, isa: str, limits: dict, rounds: int, seconds: float):
+    rng = np.random.default_rng(0)
+    for make, shape in ops_memory.cases(batch):
+        for kernel in make(shape, rng):
+            took = min(median_seconds(kernel.call, seconds) for _ in range(rounds))
+            yield row_of(kernel.op, "x".join(map(str, shape)), isa, took, limits, 0, kernel.bytes)
 
 
-def batchnorm_rows(shape, rng):
-    """The passes of BN + LeakyReLU on the convolution's output."""
-    y_shape = shape.geometry().y_shape
-    x, dy, out = (rng.random(y_shape, np.float32) for _ in range(3))
-    gamma, beta, mean, rstd, moving, variance = (np.ones(y_shape[-1], np.float32) for _ in range(6))
-    work = {op: workspace(op, y_shape, {}) for op in ("batchnorm_forward", "batchnorm_backward")}
-    gigabytes = x.nbytes / 1e9
-    forward = lambda: OPS.batchnorm_forward(  # noqa: E731
-        x, gamma, beta, out, mean, rstd, moving, variance, 0.99, 1e-3, 0.3, work["batchnorm_forward"]
-    )
-    backward = lambda: OPS.batchnorm_backward(  # noqa: E731
-        dy, x, gamma, beta, mean, rstd, out, mean, rstd, coefficients, 0.3, work["batchnorm_backward"]
-    )
-    yield "batchnorm_forward", forward, None, 2 * gigabytes
-    yield "batchnorm_backward", backward, None, 3 * gigabytes
+def torch_process(python: str, threads: int, isa: str, stack: contextlib.ExitStack) -> tuple[Process | None, dict]:
+    """PyTorch held to what corresponds to `isa`, and its versions; None where it is not installed."""
+    process = stack.enter_context(contextlib.closing(Process(python, "torch_conv.py", threads)))
+    try:
+        return process, process.ask("setup", threads=threads, isa=isa)["versions"]
+    except NotInstalled as error:
+        print(f"left out: torch ({error})", file=sys.stderr)
+        return None, {}
 
 
-def measure(network: str, batch: int, isa: str) -> list[dict]:
-    rng, rows = np.random.default_rng(0), []
-    for shape in shapes.network_layers(network, batch):
-        calls = list(conv2d_rows(shape, rng))
-        if shape.h > 1:
-            calls += batchnorm_rows(shape, rng)
-        for op, call, gflop, gigabytes in calls:
-            seconds = median_seconds(call)
-            rows.append(
-                {
-                    "op": op,
-                    "shape": str(shape),
-                    "isa": isa,
-                    "ms": round(1e3 * seconds, 4),
-                    "gflop_per_s": round(gflop / seconds, 1) if gflop else None,
-                    "gb_per_s": round(gigabytes / seconds, 1) if gigabytes else None,
-                }
-            )
-    return rows
+def page(results: dict) -> list[str]:
+    def number(value, form):
+        return "" if value is None else format(value, form)
 
-
-def markdown(results: dict) -> str:
-    lines = [
-        f"# Kernels, {results['date']}",
-        "",
-        "| op | shape | instruction set | ms | GFLOP/s | GB/s |",
-        "| --- | --- | --- | ---: | ---: | ---: |",
+    lines = [f"# Kernels, {results['date']}", "", f"Batch {results['batch_size']}, {results['threads']} threads.", ""]
+    limits = [
+        [isa, f"{of['fma_gflop_per_s']:.0f}", f"{of['bandwidth_gb_per_s']:.1f}"]
+        for isa, of in results["limits"].items()
     ]
-    for row in results["rows"]:
-        rates = f"{row['gflop_per_s'] or ''} | {row['gb_per_s'] or ''}"
-        lines.append(f"| {row['op']} | {row['shape']} | {row['isa']} | {row['ms']:.3f} | {rates} |")
-    host = results["machine"]
-    lines += ["", f"{host['cpu']}, {results['threads']} of {host['cores']} cores, fastconv {results['fastconv']}."]
-    return "\n".join([*lines, f"Command: `{results['command']}`"]) + "\n"
+    lines += ops_report.table(["limits", "FMA peak, GFLOP/s", "bandwidth, GB/s"], limits)
+    head = ["kernel", "layer", "ms", "GFLOP/s", "of peak", "GB/s", "of bandwidth", "oneDNN ms", "oneDNN / fastconv"]
+    for isa in results["limits"]:
+        rows = [
+            [
+                row["op"],
+                row["layer"],
+                f"{row['ms']:.4f}",
+                number(row["gflop_per_s"], ".0f"),
+                number(row["share_of_peak"], ".0%"),
+                f"{row['gb_per_s']:.1f}",
+                f"{row['share_of_bandwidth']:.0%}",
+                number(row["torch_ms"], ".4f"),
+                number(row["torch_by_fastconv"], ".2f"),
+            ]
+            for row in results["rows"]
+            if row["isa"] == isa
+        ]
+        lines += ["", f"## {isa}", "", *ops_report.table(head, rows)]
+    return lines + ops_report.footer(results)
 
 
-def main() -> None:
+def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", default="cnn", choices=("cnn", "conv", "mlp", "64x64x1"))
+    networks = ops_layers.NETWORKS
+    parser.add_argument("--network", action="append", choices=networks, help="default: all; repeatable")
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--isa", action="append", choices=_core.supported_isas(), help="default: all; repeatable")
     parser.add_argument("--threads", type=int, default=_core.num_threads(), help="default: all cores")
+    parser.add_argument("--quick", action="store_true", help="few repetitions; cnn alone unless --network says more")
+    parser.add_argument("--python-torch", default=sys.executable, metavar="PATH", help="a Python that has PyTorch")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the results")
-    options = parser.parse_args()
-    _core.set_num_threads(options.threads)
-    results = {
-        "date": datetime.date.today().isoformat(),
-        "command": " ".join(["python benchmarks/ops.py", *sys.argv[1:]]),
-        "machine": machine(),
-        "threads": options.threads,
-        "fastconv": fastconv.__version__,
-        "rows": [],
-    }
-    for isa in options.isa or _core.supported_isas()[::-1]:
+    args = parser.parse_args(argv)
+    for name in ("batch_size", "threads"):
+        if getattr(args, name) < 1:
+            parser.error(f"--{name.replace('_', '-')} must be at least 1. Received: {getattr(args, name)}")
+    return args
+
+
+def main(argv: list[str]) -> None:
+    args = parse(argv)
+    rounds, seconds, limit_seconds = (
+        (QUICK_ROUNDS, QUICK_SECONDS, QUICK_LIMIT_SECONDS) if args.quick else (ROUNDS, SECONDS, LIMIT_SECONDS)
+    )
+    networks = args.network or (QUICK_NETWORKS if args.quick else ops_layers.NETWORKS)
+    _core.set_num_threads(args.threads)
+    results = ops_report.header("ops.py", argv) | {"batch_size": args.batch_size, "limits": {}, "rows": []}
+    for isa in args.isa or _core.supported_isas()[::-1]:
         _core.set_isa(isa)
-        results["rows"] += measure(options.network, options.batch_size, isa)
-    name = f"ops_{options.network}_{options.batch_size}_{results['date']}"
-    page = markdown(results)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (options.out / f"{name}.md").write_text(page, encoding="utf-8")
-    print(page)
+        limits = results["limits"][isa] = bench.limits(limit_seconds)
+        with contextlib.ExitStack() as stack:
+            torch, results["versions"] = torch_process(args.python_torch, args.threads, isa, stack)
+            results["rows"] += convolutions(networks, args.batch_size, isa, limits, torch, rounds, seconds)
+        results["rows"] += others(args.batch_size, isa, limits, rounds, seconds)
+    name = f"ops_{results['date']}"
+    ops_report.write(args.out, name, results, page(results))
+    for isa in results["limits"]:
+        ops_report.chart(results, isa, args.out / f"{name}_{isa}.png")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

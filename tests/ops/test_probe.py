@@ -20,5 +20,7 @@ def test_a_rate_is_a_positive_number(ops, probe):
 @pytest.mark.parametrize("seconds", [0, -1, math.inf, math.nan])
 @pytest.mark.parametrize("probe", PROBES)
 def test_a_duration_that_does_not_end_or_begin_is_refused(probe, seconds):
-    with pytest.raises(ValueError, match=rf"{probe.__name__}: expected a finite number of seconds above 0. Received: {seconds}"):
+    with pytest.raises(
+        ValueError, match=rf"{probe.__name__}: expected a finite number of seconds above 0. Received: {seconds}"
+    ):
         probe(seconds=seconds)

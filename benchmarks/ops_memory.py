@@ -1,0 +1,90 @@
+"""Calls of the kernels that memory bounds, each with the bytes it moves: every array read or written, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from ops_conv import OPS, workspace
+
+COUNTER = (np.array([1]), np.array([2]))  # seed and step of Dropout
+RATE = np.array([1e-3], np.float32)
+SLOPE = 0.3
+
+
+class Kernel(NamedTuple):
+    op: str
+    call: Callable[[], object]
+    bytes: int
+
+
+def normalization(shape, rng) -> list[Kernel]:
+    """Batch normalization with LeakyReLU on x of this shape."""
+    x, dy, y = (rng.random(shape, np.float32) for _ in range(3))
+    gamma, beta, mean, rstd, dgamma, dbeta = (np.ones(shape[-1], np.float32) for _ in range(6))
+    moving = (np.zeros(shape[-1], np.float32), np.ones(shape[-1], np.float32))
+    forward = workspace("batchnorm_forward", shape, {})
+    backward = workspace("batchnorm_backward", shape, {})
+    return [
+        Kernel(
+            "batchnorm_forward",
+            lambda: OPS.batchnorm_forward(x, gamma, beta, y, mean, rstd, *moving, 0.99, 1e-3, SLOPE, forward),
+            2 * x.nbytes,
+        ),
+        Kernel(
+            "batchnorm_inference",
+            lambda: OPS.batchnorm_inference(x, gamma, beta, *moving, y, 1e-3, SLOPE),
+            2 * x.nbytes,
+        ),
+        Kernel(
+            "batchnorm_backward",
+            lambda: OPS.batchnorm_backward(dy, x, gamma, beta, mean, rstd, y, dgamma, dbeta, SLOPE, backward),
+            3 * x.nbytes,
+        ),
+    ]
+
+
+def activations(shape, rng) -> list[Kernel]:
+    """Elementwise kernels on arrays of this shape."""
+    x, dy, y = (rng.random(shape, np.float32) for _ in range(3))
+    size = x.nbytes
+    return [
+        Kernel("leaky_relu_forward", lambda: OPS.leaky_relu_forward(x, y, SLOPE), 2 * size),
+        Kernel("leaky_relu_backward", lambda: OPS.leaky_relu_backward(dy, x, y, SLOPE), 3 * size),
+        Kernel("dropout_forward", lambda: OPS.dropout_forward(x, *COUNTER, y, 0.5, 0), 2 * size),
+        Kernel("dropout_backward", lambda: OPS.dropout_backward(dy, *COUNTER, y, 0.5, 0), 2 * size),
+        Kernel("add_forward", lambda: OPS.add_forward(x, dy, y), 3 * size),
+        Kernel("first_non_finite", lambda: OPS.first_non_finite(x), size),
+    ]
+
+
+def losses(shape, rng) -> list[Kernel]:
+    """Softmax and cross-entropy on rows of this shape."""
+    x, y, dx = (rng.random(shape, np.float32) for _ in range(3))
+    labels, totals = np.eye(shape[-1], dtype=np.float32)[rng.integers(shape[-1], size=shape[0])], np.zeros(2)
+    return [
+        Kernel("softmax_forward", lambda: OPS.softmax_forward(x, y), 2 * x.nbytes),
+        Kernel("softmax_backward", lambda: OPS.softmax_backward(x, y, dx), 3 * x.nbytes),
+        Kernel("softmax_xent", lambda: OPS.softmax_xent(x, labels, totals, dx), 3 * x.nbytes),
+    ]
+
+
+def optimizers(shape, rng) -> list[Kernel]:
+    """One update of as many weights; in-place arrays are read and written."""
+    w, dw, m, v = (rng.random(shape, np.float32) for _ in range(4))
+    return [
+        Kernel("adam_update", lambda: OPS.adam_update(w, dw, m, v, RATE, COUNTER[1], 0.9, 0.999, 1e-7), 7 * w.nbytes),
+        Kernel("sgd_update", lambda: OPS.sgd_update(w, dw, m, RATE, 0.9, False), 5 * w.nbytes),
+    ]
+
+
+def cases(batch: int) -> list[tuple[Callable, tuple[int, ...]]]:
+    """Maker and shape of every case: arrays of the `cnn` network in the caches, and ones that are not."""
+    images = [(batch, 32, 32, 32), (batch, 8, 8, 64), (16 * batch, 32, 32, 32)]
+    return [
+        *((normalization, shape) for shape in (*images, (batch, 128))),
+        *((activations, shape) for shape in images),
+        *((losses, (rows, 10)) for rows in (batch, 128 * batch)),
+        *((optimizers, (weights,)) for weights in (592_554, 16_000_000)),
+    ]
