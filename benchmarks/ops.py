@@ -19,7 +19,7 @@ import numpy as np
 import ops_layers
 import ops_memory
 import ops_report
-from ops_conv import measure_passes, median_seconds
+from ops_conv import PASSES, measure_passes, median_seconds
 from ops_peer import NotInstalled, Process
 
 from fastconv import _core, bench
@@ -60,7 +60,7 @@ def convolutions(networks, batch: int, isa: str, limits: dict, torch, rounds: in
                     isa,
                     took["seconds"],
                     limits,
-                    2 * g.multiplications,
+                    2 * g.multiplications * PASSES[op],
                     size,
                     took["torch"],
                 )

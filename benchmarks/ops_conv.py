@@ -14,11 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 from timing import median_seconds  # noqa: E402  (found through the line above)
 
 OPS = get_ops("cpu")
-PASSES = ("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad")
+# and how many times the products of the forward pass each makes
+PASSES = {"conv2d_fprop": 1, "conv2d_dgrad": 1, "conv2d_wgrad": 1, "conv2d_backward": 2}
 
 
-def workspace(op: str, x_shape, attrs) -> np.ndarray | None:
-    size = OPS.workspace_bytes(op, {"x": x_shape}, attrs)
+def workspace(op: str, shapes, attrs) -> np.ndarray | None:
+    size = OPS.workspace_bytes(op, shapes, attrs)
     return np.empty(size // 4, np.float32) if size else None
 
 
@@ -28,11 +29,13 @@ def conv2d_calls(geometry, rng) -> dict:
     x, w, dy = (rng.random(shape, np.float32) for shape in (g.x_shape, g.w_shape, g.y_shape))
     b, db = np.zeros(g.k, np.float32), np.empty(g.k, np.float32)
     y, dx, dw = np.empty_like(dy), np.empty_like(x), np.empty_like(w)
-    work = {op: workspace(op, g.x_shape, {"geometry": g}) for op in PASSES}
+    outputs = {"x": g.x_shape, "dx": g.x_shape}
+    work = {op: workspace(op, outputs, {"geometry": g}) for op in PASSES}
     return {
         "conv2d_fprop": lambda: OPS.conv2d_fprop(g, x, w, b, y, work["conv2d_fprop"]),
         "conv2d_dgrad": lambda: OPS.conv2d_dgrad(g, dy, w, dx, work["conv2d_dgrad"]),
         "conv2d_wgrad": lambda: OPS.conv2d_wgrad(g, x, dy, dw, db, work["conv2d_wgrad"]),
+        "conv2d_backward": lambda: OPS.conv2d_backward(g, x, dy, w, dx, dw, db, work["conv2d_backward"]),
     }
 
 

@@ -24,14 +24,16 @@ def normalization(shape, rng) -> list[Kernel]:
     x, dy, y = (rng.random(shape, np.float32) for _ in range(3))
     gamma, beta, mean, rstd, dgamma, dbeta = (np.ones(shape[-1], np.float32) for _ in range(6))
     moving = (np.zeros(shape[-1], np.float32), np.ones(shape[-1], np.float32))
-    forward = workspace("batchnorm_forward", shape, {})
-    backward = workspace("batchnorm_backward", shape, {})
+    sums = (dgamma, dbeta, np.empty((2, shape[-1]), np.float32))
+    forward = workspace("batchnorm_forward", {"x": shape}, {})
+    backward = workspace("batchnorm_backward", {"x": shape}, {})
     return [
         Kernel(
             "batchnorm_forward",
             lambda: OPS.batchnorm_forward(x, gamma, beta, y, mean, rstd, *moving, 0.99, 1e-3, SLOPE, forward),
             2 * x.nbytes,
         ),
+        Kernel("batchnorm_apply", lambda: OPS.batchnorm_apply(x, gamma, beta, mean, rstd, y, SLOPE), 2 * x.nbytes),
         Kernel(
             "batchnorm_inference",
             lambda: OPS.batchnorm_inference(x, gamma, beta, *moving, y, 1e-3, SLOPE),
@@ -39,7 +41,7 @@ def normalization(shape, rng) -> list[Kernel]:
         ),
         Kernel(
             "batchnorm_backward",
-            lambda: OPS.batchnorm_backward(dy, x, gamma, beta, mean, rstd, y, dgamma, dbeta, SLOPE, backward),
+            lambda: OPS.batchnorm_backward(dy, x, gamma, beta, mean, rstd, y, *sums, SLOPE, backward),
             3 * x.nbytes,
         ),
     ]

@@ -51,13 +51,14 @@ class TorchConv:
             "conv2d_fprop": {"linear": lambda: torch.nn.functional.linear(x, w, b)},
             "conv2d_dgrad": {"matmul": lambda: dy @ w},
             "conv2d_wgrad": {"matmul": lambda: (dy.T @ x, dy.sum(0))},
+            "conv2d_backward": {"matmul": lambda: (dy @ w, dy.T @ x, dy.sum(0))},
         }
 
     def convolution(self, geometry, layouts):
-        ways = {"conv2d_fprop": {}, "conv2d_dgrad": {}, "conv2d_wgrad": {}}
+        ways: dict[str, dict] = {}
         for layout in layouts:
             for op, functions in self.in_layout(geometry, getattr(self.torch, layout)).items():
-                ways[op] |= {f"{layout} {name}": call for name, call in functions.items()}
+                ways.setdefault(op, {}).update({f"{layout} {name}": call for name, call in functions.items()})
         return ways
 
     def in_layout(self, g, layout):
@@ -83,6 +84,7 @@ class TorchConv:
                 "conv2d_weight": lambda: torch.nn.grad.conv2d_weight(x, w_shape, dy, stride, pad),
                 "convolution_backward": lambda: backward(False, True, True),
             },
+            "conv2d_backward": {"convolution_backward": lambda: backward(True, True, True)},
         }
 
 
