@@ -12,10 +12,11 @@
 namespace fastconv {
 
 constexpr int64_t kScratchFloats =
-    64 * 1024;                          // copied rows of one block: 256 KiB, a quarter to half of a level-2 cache
-constexpr int64_t kChannelChunk = 32;   // a multiple of every instruction set's sweep
-constexpr int64_t kPixelChunk = 48;     // a multiple of every instruction set's tile
-constexpr int64_t kItemsPerThread = 4;  // enough for an even finish when threads differ in speed
+    64 * 1024;                               // copied rows of one block: 256 KiB, a quarter to half of a level-2 cache
+constexpr int64_t kChannelChunk = 32;        // a multiple of every instruction set's sweep
+constexpr int64_t kPixelChunk = 48;          // a multiple of every instruction set's tile
+constexpr int64_t kItemsPerThread = 4;       // enough for an even finish when threads differ in speed
+constexpr int64_t kMostItemsPerThread = 32;  // more only make threads meet more often
 
 // Output rows of a block whose copied input rows fit kScratchFloats: `rows` need (rows - 1) * stride + extra of them.
 inline int64_t rows_per_block(const RowLayout& layout, int64_t rows, int64_t stride, int64_t extra) {
@@ -39,8 +40,15 @@ inline int usable_threads(size_t workspace_bytes, int64_t fixed, int64_t slot, c
   return int(std::min<int64_t>(slots, std::numeric_limits<int>::max()));
 }
 
-// A convolution that reads single pixels is one row of pixels to cut, whatever the image.
-inline bool pointwise(const Conv2DGeometry& g) { return g.r == 1 && g.s == 1 && g.stride_h == 1 && g.stride_w == 1; }
+// A convolution that reads single pixels: its images are one long row of pixels, which may be cut anywhere.
+inline bool pointwise(const Conv2DGeometry& g) {
+  return g.r == 1 && g.s == 1 && g.stride_h == 1 && g.stride_w == 1 && g.p == g.h && g.q == g.w;
+}
+inline Conv2DGeometry as_one_row(Conv2DGeometry g) {
+  g.w = g.q = g.n * g.h * g.w;
+  g.n = g.h = g.p = 1;
+  return g;
+}
 
 // How outputs may be cut into blocks.
 struct Cut {
@@ -59,18 +67,21 @@ void for_each_block(int64_t n, int64_t rows, int64_t pixels, int64_t channels, c
   const int64_t pixel_chunks = ceil_div(pixels, pixel_chunk);
   const int64_t channel_chunk = cut.channels && n * bands * pixel_chunks < wanted ? kChannelChunk : channels;
   const int64_t channel_chunks = ceil_div(channels, channel_chunk);
-  parallel_for(n * bands * pixel_chunks * channel_chunks, max_threads, [&](int64_t item, int thread) {
-    Conv2DBlock block;
-    block.pixel_begin = item % pixel_chunks * pixel_chunk;
-    block.pixel_end = std::min(block.pixel_begin + pixel_chunk, pixels);
-    item /= pixel_chunks;
-    block.channel_begin = item % channel_chunks * channel_chunk;
-    block.channel_end = std::min(block.channel_begin + channel_chunk, channels);
-    item /= channel_chunks;
-    block.row_begin = item % bands * band;
-    block.row_end = std::min(block.row_begin + band, rows);
-    block.image = item / bands;
-    kernel(block, thread);
+  const int64_t blocks = n * bands * pixel_chunks * channel_chunks;
+  const int64_t items = std::min(blocks, kMostItemsPerThread * num_threads());
+  parallel_for(items, max_threads, [&](int64_t item, int thread) {
+    for (int64_t i = blocks * item / items; i < blocks * (item + 1) / items; ++i) {
+      const int64_t chunk = i / pixel_chunks, rows_of = chunk / channel_chunks;
+      Conv2DBlock block;
+      block.pixel_begin = i % pixel_chunks * pixel_chunk;
+      block.pixel_end = std::min(block.pixel_begin + pixel_chunk, pixels);
+      block.channel_begin = chunk % channel_chunks * channel_chunk;
+      block.channel_end = std::min(block.channel_begin + channel_chunk, channels);
+      block.row_begin = rows_of % bands * band;
+      block.row_end = std::min(block.row_begin + band, rows);
+      block.image = rows_of / bands;
+      kernel(block, thread);
+    }
   });
 }
 

@@ -54,6 +54,10 @@ size_t conv2d_dgrad_workspace_bytes(const Conv2DGeometry& g, int threads) {
 
 void conv2d_dgrad(const Conv2DGeometry& g, const float* dy, const float* w, float* dx, float* workspace,
                   size_t workspace_bytes) {
+  if (g.n * g.h > 1 && pointwise(g)) {
+    conv2d_dgrad(as_one_row(g), dy, w, dx, workspace, workspace_bytes);
+    return;
+  }
   const Dgrad dgrad(g, false);
   const Blocks blocks(dgrad);
   const int threads = usable_threads(workspace_bytes, dgrad.weights, blocks.slot, "conv2d_dgrad");

@@ -92,6 +92,10 @@ size_t conv2d_fprop_workspace_bytes(const Conv2DGeometry& g, bool norm, bool sta
 
 void conv2d_fprop(const Conv2DGeometry& g, const Conv2DInput& x, const float* w, const float* b, float* y,
                   const BatchNormStatistics* statistics, float* workspace, size_t workspace_bytes) {
+  if (g.n * g.h > 1 && pointwise(g) && !x.norm && !statistics) {
+    conv2d_fprop(as_one_row(g), x, w, b, y, nullptr, workspace, workspace_bytes);
+    return;
+  }
   const Fprop fprop(g, x.norm, statistics);
   const int threads = usable_threads(workspace_bytes, fprop.fixed(), fprop.slot, "conv2d_fprop");
   const float* weights = fprop.prepare(w, workspace);
