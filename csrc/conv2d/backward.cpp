@@ -12,12 +12,14 @@ namespace {
 struct Backward {
   Wgrad wgrad;
   Dgrad dgrad;
+  int64_t images;            // worked on at once
   int64_t dy_first, dy_end;  // the rows of dy that an image needs, zeros outside it
-  int64_t weights, partials, sums, x_floats, dy_floats, scratch, slot;
+  int64_t weights, partials, sums, x_floats, dy_floats, scratch, slot;  // x_floats, dy_floats: of an image
 
   Backward(const Conv2DGeometry& g, bool y_norm, bool x_norm, bool dx)
       : wgrad(g, x_norm),
         dgrad(g, y_norm),
+        images(wgrad.winograd ? wgrad.pass.images_at_once(g.n / wgrad.parts, g.p) : 1),
         dy_first(dgrad.winograd ? dgrad.pass.first_row(0) : 0),
         dy_end(dgrad.winograd ? std::max(dgrad.pass.end_row(0, g.h), round_up(g.p, 4)) : g.p),
         weights(dx ? dgrad.weights : 0),
@@ -25,8 +27,10 @@ struct Backward {
         sums(dx && x_norm ? whole_lines(BatchNormParts::floats(wgrad.parts, g.c)) : 0),
         x_floats(wgrad.winograd ? wgrad.pass.rows_floats(g.p) : wgrad.layout.floats(g.h)),
         dy_floats(dgrad.layout.floats(dy_end - dy_first)),
-        scratch(wgrad.winograd ? std::max(wgrad.pass.scratch_floats(g.p), dgrad.pass.scratch_floats(g.h)) : 0),
-        slot(x_floats + dy_floats + scratch + wgrad.sums) {}
+        scratch(wgrad.winograd
+                    ? std::max(wgrad.pass.scratch_floats(images, g.p), dgrad.pass.scratch_floats(images, g.h))
+                    : 0),
+        slot(images * (x_floats + dy_floats) + scratch + wgrad.sums) {}
 
   int64_t fixed() const { return weights + partials + sums; }
 };
@@ -65,20 +69,26 @@ void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& a, float* wo
 
   if (a.dx) dgrad.prepare(a.w, weights);
   parallel_for(wgrad.parts, threads, [&](int64_t part, int thread) {
-    float *x_scratch = slots + thread * backward.slot, *dy_scratch = x_scratch + backward.x_floats;
-    float *scratch = dy_scratch + backward.dy_floats, *m = scratch + backward.scratch;
+    float *x_scratch = slots + thread * backward.slot, *dy_scratch = x_scratch + backward.images * backward.x_floats;
+    float *scratch = dy_scratch + backward.images * backward.dy_floats, *m = scratch + backward.scratch;
     float *dw = partials + part * wgrad.part_floats, *db = a.db ? dw + g.r * g.s * g.c * g.k : nullptr;
     wgrad.begin(dw, db, m);
-    for (int64_t image = wgrad.first_image(part); image < wgrad.first_image(part + 1); ++image) {
-      const float* from = a.x.data + image * x_image;
-      const int64_t x_first = wgrad.winograd ? wgrad.pass.first_row(0) : 0;
-      const int64_t x_end = wgrad.winograd ? wgrad.pass.end_row(0, g.p) : g.h;
-      const Conv2DRows dy = dy_rows(image, dy_scratch);
-      const Conv2DRows x = x_rows(wgrad.layout, from, a.x.norm, x_first, x_end, x_scratch);
-      wgrad.add(x, inside(dgrad.layout, dy), 0, g.p, dw, db, m, scratch);
+    const int64_t x_first = wgrad.winograd ? wgrad.pass.first_row(0) : 0;
+    const int64_t x_end = wgrad.winograd ? wgrad.pass.end_row(0, g.p) : g.h, last = wgrad.first_image(part + 1);
+    for (int64_t image = wgrad.first_image(part); image < last; image += backward.images) {
+      const int64_t images = std::min(backward.images, last - image);
+      Conv2DRows x, dy;
+      for (int64_t i = images; i-- > 0;) {
+        const float* from = a.x.data + (image + i) * x_image;
+        dy = dy_rows(image + i, dy_scratch + i * backward.dy_floats);
+        x = x_rows(wgrad.layout, from, a.x.norm, x_first, x_end, x_scratch + i * backward.x_floats);
+      }
+      wgrad.add(x, backward.x_floats, inside(dgrad.layout, dy), backward.dy_floats, images, 0, g.p, dw, db, m, scratch);
       if (!a.dx) continue;
-      dgrad.convolve({image, 0, g.h, 0, g.w, 0, g.c}, dy, weights, a.dx, scratch);
-      if (a.x_gradients) sums.add_gradients(part, a.dx + image * x_image, from, *a.x.norm, g.h * g.w);
+      dgrad.convolve({image, 0, g.h, 0, g.w, 0, g.c}, dy, backward.dy_floats, images, weights, a.dx, scratch);
+      if (!a.x_gradients) continue;
+      for (int64_t i = image; i < image + images; ++i)
+        sums.add_gradients(part, a.dx + i * x_image, a.x.data + i * x_image, *a.x.norm, g.h * g.w);
     }
     wgrad.end(dw, m);
   });

@@ -99,8 +99,9 @@ struct Wgrad {
 
   int64_t first_image(int64_t part) const { return g.n * part / parts; }
   void begin(float* dw, float* db, float* m) const;
-  void add(const Conv2DRows& x, const Conv2DRows& dy, int64_t row, int64_t row_end, float* dw, float* db, float* m,
-           float* scratch) const;
+  // Rows [row, row_end) of `images` consecutive images (one if direct), of which x and dy are the first's.
+  void add(const Conv2DRows& x, int64_t x_pitch, const Conv2DRows& dy, int64_t dy_pitch, int64_t images, int64_t row,
+           int64_t row_end, float* dw, float* db, float* m, float* scratch) const;
   void end(float* dw, const float* m) const;
 
   // dw and db from the parts' sums, added in order. db may be null.
@@ -121,7 +122,9 @@ struct Dgrad {
   Dgrad(const Conv2DGeometry& g, bool computed);
 
   void prepare(const float* w, float* to) const;
-  void convolve(const Conv2DBlock& block, const Conv2DRows& dy, const float* w, float* dx, float* scratch) const;
+  // The block of `images` consecutive images (one if direct), of which dy is the first's.
+  void convolve(const Conv2DBlock& block, const Conv2DRows& dy, int64_t dy_pitch, int64_t images, const float* w,
+                float* dx, float* scratch) const;
 };
 
 // Rows without the zero columns before them.

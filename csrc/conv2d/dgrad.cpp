@@ -24,9 +24,11 @@ void Dgrad::prepare(const float* w, float* to) const {
   });
 }
 
-void Dgrad::convolve(const Conv2DBlock& block, const Conv2DRows& dy, const float* w, float* dx, float* scratch) const {
+void Dgrad::convolve(const Conv2DBlock& block, const Conv2DRows& dy, int64_t dy_pitch, int64_t images, const float* w,
+                     float* dx, float* scratch) const {
+  float* to = dx + block.image * g.h * g.w * g.c;
   if (winograd)
-    pass.convolve(dy, block.row_begin, block.row_end, w, nullptr, dx + block.image * g.h * g.w * g.c, scratch);
+    pass.convolve(dy, dy_pitch, images, block.row_begin, block.row_end, w, nullptr, to, scratch);
   else
     FASTCONV_PICK(conv2d_dgrad_block)(g, dy, w, dx, block);
 }
@@ -35,12 +37,13 @@ namespace {
 
 // The blocks of dgrad alone, and each thread's slot: copied rows, then Winograd's scratch.
 struct Blocks {
-  int64_t max_rows, rows, slot;
+  int64_t max_rows, images, rows, slot;
 
   explicit Blocks(const Dgrad& d)
       : max_rows(d.winograd ? d.pass.band_rows(kScratchFloats) : rows_per_block(d.layout, d.g.h, 1, extra(d))),
+        images(d.winograd ? d.pass.images_at_once(d.g.n, max_rows) : 1),
         rows(d.winograd ? d.pass.rows_floats(max_rows) : slot_floats(d.layout, d.g.h, 1, extra(d))),
-        slot(rows + (d.winograd ? d.pass.scratch_floats(max_rows) : 0)) {}
+        slot(images * rows + (d.winograd ? d.pass.scratch_floats(images, max_rows) : 0)) {}
 
   static int64_t extra(const Dgrad& d) { return (d.g.r - 1) / d.g.stride_h + 2; }
 };
@@ -63,8 +66,9 @@ void conv2d_dgrad(const Conv2DGeometry& g, const float* dy, const float* w, floa
   const int threads = usable_threads(workspace_bytes, dgrad.weights, blocks.slot, "conv2d_dgrad");
   dgrad.prepare(w, workspace);
   const Cut cut = {pointwise(g), !dgrad.winograd, dgrad.winograd ? 4 : 1, blocks.max_rows};
-  for_each_block(g.n, g.h, g.w, g.c, cut, threads, [&](const Conv2DBlock& block, int thread) {
-    const float* image = dy + block.image * g.p * g.q * g.k;
+  for_each_block(ceil_div(g.n, blocks.images), g.h, g.w, g.c, cut, threads, [&](Conv2DBlock block, int thread) {
+    block.image *= blocks.images;
+    const int64_t images = std::min(blocks.images, g.n - block.image);
     float* scratch = workspace + dgrad.weights + thread * blocks.slot;
     int64_t top = (block.row_begin + g.pad_top) / g.stride_h - (g.r - 1) / g.stride_h;
     int64_t bottom = (block.row_end - 1 + g.pad_top) / g.stride_h + 1;
@@ -72,8 +76,12 @@ void conv2d_dgrad(const Conv2DGeometry& g, const float* dy, const float* w, floa
       top = dgrad.pass.first_row(block.row_begin);
       bottom = dgrad.pass.end_row(block.row_begin, block.row_end - block.row_begin);
     }
-    const Conv2DRows rows = x_rows(dgrad.layout, image, nullptr, top, bottom, scratch);
-    dgrad.convolve(block, rows, workspace, dx, scratch + blocks.rows);
+    Conv2DRows rows;
+    for (int64_t i = images; i-- > 0;) {
+      const float* image = dy + (block.image + i) * g.p * g.q * g.k;
+      rows = x_rows(dgrad.layout, image, nullptr, top, bottom, scratch + i * blocks.rows);
+    }
+    dgrad.convolve(block, rows, blocks.rows, images, workspace, dx, scratch + blocks.images * blocks.rows);
   });
 }
 

@@ -12,8 +12,8 @@ struct Parts {
   static constexpr int64_t kMost = 64, kFewImages = 16;
   int64_t images, band, bands, count;
 
-  Parts(const Conv2DGeometry& g, int64_t row_multiple)
-      : images(ceil_div(g.n, kMost)),
+  Parts(const Conv2DGeometry& g, int64_t row_multiple, int64_t images_at_once)
+      : images(g.n < kFewImages ? 1 : std::max(ceil_div(g.n, kMost), images_at_once)),
         band(g.n < kFewImages ? round_up(ceil_div(g.p, ceil_div(kFewImages, g.n)), row_multiple) : g.p),
         bands(ceil_div(g.p, band)),
         count(ceil_div(g.n, images) * bands) {}
@@ -37,7 +37,7 @@ struct Fprop {
   bool winograd, packed;
   WinogradPass pass;  // used if winograd
   RowLayout layout;
-  int64_t row_multiple, max_rows;
+  int64_t row_multiple, max_rows, images;  // that a block may have
   Parts parts;
   int64_t weights, sums, rows, slot;
 
@@ -49,13 +49,14 @@ struct Fprop {
         layout(winograd ? pass.in : conv2d_x_layout(g, norm)),
         row_multiple(winograd ? 4 : 1),
         max_rows(winograd ? pass.band_rows(kScratchFloats) : rows_per_block(layout, g.p, g.stride_h, g.r)),
-        parts(g, row_multiple),
+        images(winograd ? pass.images_at_once(g.n, max_rows) : 1),
+        parts(g, row_multiple, images),
         weights(winograd ? pass.weight_floats()
                 : packed ? whole_lines(g.r * g.s * g.c * g.k)
                          : 0),
         sums(statistics ? whole_lines(BatchNormParts::floats(parts.count, g.k)) : 0),
         rows(winograd ? pass.rows_floats(max_rows) : slot_floats(layout, g.p, g.stride_h, g.r)),
-        slot(rows + (winograd ? pass.scratch_floats(max_rows) : 0)) {}
+        slot(images * rows + (winograd ? pass.scratch_floats(images, max_rows) : 0)) {}
 
   int64_t fixed() const { return weights + sums; }
 
@@ -67,13 +68,17 @@ struct Fprop {
     return winograd || packed ? to : w;
   }
 
-  void convolve(const Conv2DBlock& block, const Conv2DInput& x, const float* w, const float* b, float* y,
+  // The block of `count` consecutive images; one if direct.
+  void convolve(const Conv2DBlock& block, int64_t count, const Conv2DInput& x, const float* w, const float* b, float* y,
                 float* scratch) const {
     const float* image = x.data + block.image * g.h * g.w * g.c;
     if (winograd) {
       const int64_t begin = block.row_begin, end = pass.end_row(begin, block.row_end - begin);
-      const Conv2DRows in = x_rows(layout, image, x.norm, pass.first_row(begin), end, scratch);
-      pass.convolve(in, begin, block.row_end, w, b, y + block.image * g.p * g.q * g.k, scratch + rows);
+      Conv2DRows in;
+      for (int64_t i = count; i-- > 0;)
+        in = x_rows(layout, image + i * g.h * g.w * g.c, x.norm, pass.first_row(begin), end, scratch + i * rows);
+      float* to = y + block.image * g.p * g.q * g.k;
+      pass.convolve(in, rows, count, begin, block.row_end, w, b, to, scratch + images * rows);
       return;
     }
     const int64_t top = block.row_begin * g.stride_h - g.pad_top;
@@ -100,24 +105,30 @@ void conv2d_fprop(const Conv2DGeometry& g, const Conv2DInput& x, const float* w,
   const int threads = usable_threads(workspace_bytes, fprop.fixed(), fprop.slot, "conv2d_fprop");
   const float* weights = fprop.prepare(w, workspace);
   float* slots = workspace + fprop.fixed();
-  const auto convolve = [&](const Conv2DBlock& block, int thread) {
-    fprop.convolve(block, x, weights, b, y, slots + thread * fprop.slot);
+  const auto convolve = [&](const Conv2DBlock& block, int64_t images, int thread) {
+    fprop.convolve(block, images, x, weights, b, y, slots + thread * fprop.slot);
   };
+  const int64_t at_once = fprop.images;
   if (!statistics) {
     const Cut cut = {pointwise(g) && !fprop.layout.copied, !fprop.winograd, fprop.row_multiple, fprop.max_rows};
-    for_each_block(g.n, g.p, g.q, g.k, cut, threads, convolve);
+    for_each_block(ceil_div(g.n, at_once), g.p, g.q, g.k, cut, threads, [&](Conv2DBlock block, int thread) {
+      block.image *= at_once;
+      convolve(block, std::min(at_once, g.n - block.image), thread);
+    });
     return;
   }
   const Parts& parts = fprop.parts;
   BatchNormParts sums(workspace + fprop.weights, parts.count, g.k);
   parallel_for(parts.count, threads, [&](int64_t part, int thread) {
     const int64_t first = part / parts.bands * parts.images, begin = part % parts.bands * parts.band;
-    const int64_t end = std::min(begin + parts.band, g.p);
-    for (int64_t image = first; image < std::min(first + parts.images, g.n); ++image) {
+    const int64_t end = std::min(begin + parts.band, g.p), last = std::min(first + parts.images, g.n);
+    for (int64_t image = first; image < last; image += at_once) {
+      const int64_t images = std::min(at_once, last - image);
       for (int64_t row = begin; row < end; row += fprop.max_rows) {
         const Conv2DBlock block = {image, row, std::min(row + fprop.max_rows, end), 0, g.q, 0, g.k};
-        convolve(block, thread);
-        sums.add(part, y + (image * g.p + row) * g.q * g.k, (block.row_end - row) * g.q);
+        convolve(block, images, thread);
+        for (int64_t i = 0; i < images; ++i)
+          sums.add(part, y + ((image + i) * g.p + row) * g.q * g.k, (block.row_end - row) * g.q);
       }
     }
   });

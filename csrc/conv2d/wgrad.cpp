@@ -32,15 +32,18 @@ void Wgrad::begin(float* dw, float* db, float* m) const {
   if (db) std::memset(db, 0, sizeof(float) * g.k);
 }
 
-void Wgrad::add(const Conv2DRows& x, const Conv2DRows& dy, int64_t row, int64_t row_end, float* dw, float* db, float* m,
-                float* scratch) const {
+void Wgrad::add(const Conv2DRows& x, int64_t x_pitch, const Conv2DRows& dy, int64_t dy_pitch, int64_t images,
+                int64_t row, int64_t row_end, float* dw, float* db, float* m, float* scratch) const {
   if (!winograd) {
     FASTCONV_PICK(conv2d_wgrad_rows)(g, x, dy, dw, db, row, row_end, 0, g.s * g.c);
     return;
   }
-  const WinogradInput gradient = {dy.at + (row - dy.first) * dy.pitch, 0, dy.pitch};
-  FASTCONV_PICK(winograd_wgrad_add)(pass.banded(row_end - row), pass.input(x, row), gradient, m, scratch);
-  if (db) FASTCONV_PICK(conv2d_wgrad_bias)(g, dy, db, row, row_end);
+  const WinogradInput gradient = {dy.at + (row - dy.first) * dy.pitch, dy_pitch, dy.pitch};
+  FASTCONV_PICK(winograd_wgrad_add)
+  (pass.banded(images, row_end - row), pass.input(x, row, x_pitch), gradient, m, scratch);
+  if (!db) return;
+  for (int64_t i = 0; i < images; ++i)
+    FASTCONV_PICK(conv2d_wgrad_bias)(g, {dy.at + i * dy_pitch, dy.first, dy.pitch}, db, row, row_end);
 }
 
 void Wgrad::end(float* dw, const float* m) const {
@@ -68,15 +71,16 @@ namespace {
 // Winograd's scratch and its sums.
 struct Bands {
   RowLayout dy;
-  int64_t rows, x_floats, dy_floats, scratch, slot, fixed;
+  int64_t rows, images, x_floats, dy_floats, scratch, slot, fixed;  // x_floats, dy_floats: of an image
 
   explicit Bands(const Wgrad& w)
       : dy(w.winograd ? WinogradPass::dgrad(w.g).in : RowLayout{w.g.p, w.g.q, w.g.k, 0, 0, false, false}),
         rows(w.winograd ? w.pass.band_rows(kScratchFloats) : rows_per_block(w.layout, w.g.p, w.g.stride_h, w.g.r)),
+        images(w.winograd ? w.pass.images_at_once(w.g.n / w.parts, rows) : 1),
         x_floats(w.winograd ? w.pass.rows_floats(rows) : slot_floats(w.layout, w.g.p, w.g.stride_h, w.g.r)),
         dy_floats(dy.floats(rows)),
-        scratch(w.winograd ? w.pass.scratch_floats(rows) : 0),
-        slot(x_floats + dy_floats + scratch + w.sums),
+        scratch(w.winograd ? w.pass.scratch_floats(images, rows) : 0),
+        slot(images * (x_floats + dy_floats) + scratch + w.sums),
         fixed(w.parts > 1 ? w.parts * w.part_floats : 0) {}
 };
 
@@ -124,20 +128,28 @@ void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy
     return;
   }
   parallel_for(wgrad.parts, threads, [&](int64_t part, int thread) {
-    float *x_scratch = slots + thread * bands.slot, *dy_scratch = x_scratch + bands.x_floats;
-    float *scratch = dy_scratch + bands.dy_floats, *m = scratch + bands.scratch;
+    float *x_scratch = slots + thread * bands.slot, *dy_scratch = x_scratch + bands.images * bands.x_floats;
+    float *scratch = dy_scratch + bands.images * bands.dy_floats, *m = scratch + bands.scratch;
     float* partial = wgrad.parts > 1 ? workspace + part * wgrad.part_floats : dw;
     float* partial_b = !db ? nullptr : wgrad.parts > 1 ? partial + g.r * g.s * g.c * g.k : db;
     wgrad.begin(partial, partial_b, m);
-    for (int64_t image = wgrad.first_image(part); image < wgrad.first_image(part + 1); ++image) {
+    const int64_t last = wgrad.first_image(part + 1);
+    for (int64_t image = wgrad.first_image(part); image < last; image += bands.images) {
+      const int64_t images = std::min(bands.images, last - image);
       for (int64_t row = 0; row < g.p; row += bands.rows) {
         const int64_t row_end = std::min(row + bands.rows, g.p), rows = row_end - row;
-        int64_t top = row * g.stride_h - g.pad_top, bottom = (row_end - 1) * g.stride_h - g.pad_top + g.r;
-        if (wgrad.winograd) bottom = wgrad.pass.end_row(row, rows);
-        const Conv2DRows x_in = x_rows(wgrad.layout, x.data + image * g.h * g.w * g.c, x.norm, top, bottom, x_scratch);
-        const Conv2DRows dy_in =
-            x_rows(bands.dy, dy + image * g.p * g.q * g.k, nullptr, row, row + round_up(rows, 4), dy_scratch);
-        wgrad.add(x_in, inside(bands.dy, dy_in), row, row_end, partial, partial_b, m, scratch);
+        const int64_t top = row * g.stride_h - g.pad_top;
+        const int64_t bottom =
+            wgrad.winograd ? wgrad.pass.end_row(row, rows) : (row_end - 1) * g.stride_h - g.pad_top + g.r;
+        Conv2DRows x_in, dy_in;
+        for (int64_t i = images; i-- > 0;) {
+          const float* x_image = x.data + (image + i) * g.h * g.w * g.c;
+          const float* dy_image = dy + (image + i) * g.p * g.q * g.k;
+          x_in = x_rows(wgrad.layout, x_image, x.norm, top, bottom, x_scratch + i * bands.x_floats);
+          dy_in = x_rows(bands.dy, dy_image, nullptr, row, row + round_up(rows, 4), dy_scratch + i * bands.dy_floats);
+        }
+        wgrad.add(x_in, bands.x_floats, inside(bands.dy, dy_in), bands.dy_floats, images, row, row_end, partial,
+                  partial_b, m, scratch);
       }
     }
     wgrad.end(partial, m);
