@@ -19,8 +19,9 @@ import numpy as np
 import ops_layers
 import ops_memory
 import ops_report
+import report
 from ops_conv import PASSES, measure_passes, median_seconds
-from ops_peer import NotInstalled, Process
+from process import NotInstalled, Process
 
 from fastconv import _core, bench
 
@@ -93,7 +94,7 @@ def page(results: dict) -> list[str]:
         [isa, f"{of['fma_gflop_per_s']:.0f}", f"{of['bandwidth_gb_per_s']:.1f}"]
         for isa, of in results["limits"].items()
     ]
-    lines += ops_report.table(["limits", "FMA peak, GFLOP/s", "bandwidth, GB/s"], limits)
+    lines += report.table(["limits", "FMA peak, GFLOP/s", "bandwidth, GB/s"], limits)
     head = ["kernel", "layer", "ms", "GFLOP/s", "of peak", "GB/s", "of bandwidth", "oneDNN ms", "oneDNN / fastconv"]
     for isa in results["limits"]:
         rows = [
@@ -111,7 +112,7 @@ def page(results: dict) -> list[str]:
             for row in results["rows"]
             if row["isa"] == isa
         ]
-        lines += ["", f"## {isa}", "", *ops_report.table(head, rows)]
+        lines += ["", f"## {isa}", "", *report.table(head, rows)]
     return lines + ops_report.footer(results)
 
 
@@ -148,7 +149,7 @@ def main(argv: list[str]) -> None:
             results["rows"] += convolutions(networks, args.batch_size, isa, limits, torch, rounds, seconds)
         results["rows"] += others(args.batch_size, isa, limits, rounds, seconds)
     name = f"ops_{results['date']}"
-    ops_report.write(args.out, name, results, page(results))
+    report.write(args.out, name, results, page(results))
     for isa in results["limits"]:
         ops_report.chart(results, isa, args.out / f"{name}_{isa}.png")
 

@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
-import json
 from pathlib import Path
 
+import report
+
 import fastconv
-from fastconv import _core, bench
+from fastconv import _core
 
 TITLES = {"conv2d_fprop": "forward", "conv2d_dgrad": "gradient of the input", "conv2d_wgrad": "gradient of the weights"}
 
 
 def header(script: str, argv: list[str]) -> dict:
-    return {
-        "date": datetime.date.today().isoformat(),
-        "command": command_line(script, argv),
-        "machine": bench.machine(),
-        "threads": _core.num_threads(),
-        "fastconv": fastconv.__version__,
-    }
-
-
-def command_line(script: str, argv: list[str]) -> str:
-    """The command as another machine would give it: without the paths of this one."""
-    words = [f"python benchmarks/{script}"]
-    for before, word in zip(["", *argv], argv, strict=False):
-        option, equals, _ = word.partition("=")
-        is_path = ("--python-torch", "--out")
-        words.append("PATH" if before in is_path else f"{option}=PATH" if equals and option in is_path else word)
-    return " ".join(words)
+    return report.header(script, argv) | {"threads": _core.num_threads(), "fastconv": fastconv.__version__}
 
 
 def footer(results: dict) -> list[str]:
@@ -40,20 +24,6 @@ def footer(results: dict) -> list[str]:
         f"{host['cpu']}, {results['threads']} of {host['cores']} cores, {host['system']}; {named}.",
         f"Command: `{results['command']}`",
     ]
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a Markdown table; the first column reads from the left, the figures after it from the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def write(out: Path, name: str, results: dict, page: list[str]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    text = "\n".join(page) + "\n"
-    (out / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    (out / f"{name}.md").write_text(text, encoding="utf-8")
-    print(text)
 
 
 def chart(results: dict, isa: str, path: Path) -> None:

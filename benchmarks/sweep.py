@@ -16,8 +16,9 @@ import sys
 from pathlib import Path
 
 import ops_report
+import report
 from ops_conv import PASSES, measure_passes
-from ops_peer import Ended, NotInstalled, Process
+from process import Ended, NotInstalled, Process
 
 from fastconv import _core, geometry
 
@@ -117,7 +118,7 @@ def page(results: dict) -> list[str]:
         f"PyTorch by time of fastconv, the worst first. PyTorch is faster by more than 10% in {slower} of them.",
         "",
     ]
-    lines += ops_report.table(
+    lines += report.table(
         ["layer", "ms", "PyTorch ms", "ratio", *(ops_report.TITLES[op] for op in PASSES)],
         [
             [row["layer"], f"{row['ms']:.3f}", f"{row['torch_ms']:.3f}", f"{row['ratio']:.2f}"]
@@ -150,7 +151,7 @@ def main(argv: list[str]) -> None:
     chosen = points()[::8] if args.quick else points()
     rounds, seconds = (1, 0.01) if args.quick else (3, 0.03)
     results["rows"], results["versions"] = measure(chosen, args.python_torch, args.threads, rounds, seconds)
-    ops_report.write(args.out, f"sweep_{results['date']}", results, page(results))
+    report.write(args.out, f"sweep_{results['date']}", results, page(results))
 
 
 if __name__ == "__main__":

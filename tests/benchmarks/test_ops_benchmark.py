@@ -17,6 +17,7 @@ import ops_conv  # noqa: E402  (found through the line above)
 import ops_layers  # noqa: E402
 import ops_memory  # noqa: E402
 import ops_report  # noqa: E402
+import report  # noqa: E402
 import sweep  # noqa: E402
 
 
@@ -60,7 +61,7 @@ def test_the_sweep_is_the_same_each_time():
 
 @pytest.mark.parametrize("argv", [["--out", "/home/me"], ["--out=/home/me"], ["--python-torch", "/home/me"]])
 def test_a_recorded_command_has_no_path(argv):
-    assert "/home" not in ops_report.command_line("ops.py", argv)
+    assert "/home" not in report.command_line("ops.py", argv)
 
 
 def test_a_chart_is_written(tmp_path):

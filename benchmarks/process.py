@@ -13,7 +13,7 @@ PEERS = Path(__file__).resolve().parent / "peers"
 
 
 class NotInstalled(Exception):
-    """The peer cannot be imported by its Python."""
+    """The peer cannot be imported by its Python, or not run on this machine."""
 
 
 class Ended(Exception):
@@ -47,7 +47,7 @@ class Process:
         answer = json.loads(line)
         if "error" not in answer:
             return answer
-        if answer["error"].startswith("ModuleNotFoundError"):
+        if answer["error"].startswith(("ModuleNotFoundError", "Unavailable")):
             raise NotInstalled(answer["error"])
         self.log.seek(0)
         raise RuntimeError(f"{self.script} failed at {command!r}: {answer['error']}\n{self.log.read()[-2000:]}")
