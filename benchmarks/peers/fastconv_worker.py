@@ -1,4 +1,7 @@
-"""fastconv itself, through its public API: a worker of `benchmarks/train.py` (see worker.py)."""
+"""fastconv itself, through its public API: a worker of `benchmarks/train.py` (see worker.py).
+
+`bare` and `kernels` look behind the API: the steps of a plan without the copying and checking of batches.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import worker
 
 
 class FastConv(worker.System):
-    mode = "fit; step: train_on_batch"
+    modes = {"": "step: train_on_batch; call: predict_on_batch; bare: the training plan; kernels: the predict plan"}
 
     def begin(self, threads):
         import fastconv
@@ -30,12 +33,50 @@ class FastConv(worker.System):
         model = self.build(dropout=0.0)
         return {"losses": [model.train_on_batch(x, y)[0] for x, y in self.batches(steps)]}
 
-    def fit(self, model):
-        model.fit(self.x, self.y, batch_size=self.batch_size, epochs=1, verbose=0, shuffle=True)
+    def prepare_fit(self):
+        model = self.build(dropout=0.5)
 
-    def steps(self, model, prepared):
-        for x, y in prepared:
-            model.train_on_batch(x, y)
+        def run(steps):
+            x, y = self.data(steps)
+            model.fit(x, y, batch_size=self.batch_size, epochs=1, verbose=0, shuffle=True)
+
+        return run
+
+    def prepare_step(self):
+        model, batches = self.build(dropout=0.5), self.batches()
+
+        def run(steps):
+            for x, y in worker.in_turn(batches, steps):
+                model.train_on_batch(x, y)
+
+        return run
+
+    def prepare_bare(self):
+        """What no loop around it can go below: the plan's calls, on one batch that is in its place already."""
+        model, (x, y) = self.build(dropout=0.5), self.batches(1)[0]
+        model.train_on_batch(x, y)
+        executor = model._executor
+        plan = executor.plan("train", self.batch_size)
+        plan.x[...] = x
+
+        def step():
+            plan.labels[...] = y  # the step before may have written over them
+            executor.train_step(plan)
+
+        return worker.repeat(step)
+
+    def prepare_predict(self):
+        model, (x, _) = self.build(dropout=0.5), self.batches(1)[0]
+        return worker.repeat(lambda: model.predict(x, verbose=0))
+
+    def prepare_call(self):
+        model, (x, _) = self.build(dropout=0.5), self.batches(1)[0]
+        return worker.repeat(lambda: model.predict_on_batch(x))
+
+    def prepare_kernels(self):
+        model, (x, _) = self.build(dropout=0.5), self.batches(1)[0]
+        model.predict_on_batch(x)
+        return worker.repeat(model._executor.plan("predict", self.batch_size).run)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import worker
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "parity"))
@@ -30,7 +30,10 @@ SCHEDULES = {"mlp": ((10, 32), (5, 256), (5, 2048)), "conv": ((10, 32),)}
 
 
 class TensorFlow(worker.System):
-    mode = "Keras fit; step: tf.function"
+    modes = {
+        "": "Keras fit, predict; step: tf.function; call: model(x)",
+        "xla": "jit_compile=True: Keras fit, predict; step and call: tf.function",
+    }
 
     def begin(self, threads):
         import keras
@@ -41,27 +44,38 @@ class TensorFlow(worker.System):
         self.tf, self.keras = tf, keras
         return {"tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
 
+    @property
+    def jit(self):
+        return self.variant == "xla"
+
     def build(self, dropout):
         model = keras_networks.build(self.keras, self.network, dropout)
         model.set_weights(self.weights)
         adam = self.keras.optimizers.Adam(self.learning_rate)
-        model.compile(optimizer=adam, loss="categorical_crossentropy", metrics=["accuracy"])
+        # Left to itself ("auto"), Keras 3.15 compiles nothing with XLA on the CPU.
+        model.compile(adam, "categorical_crossentropy", metrics=["accuracy"], jit_compile=self.jit)
         return model
 
     def losses(self, steps):
         model = self.build(dropout=0.0)
         return {"losses": [float(model.train_on_batch(x, y)[0]) for x, y in self.batches(steps)]}
 
-    def fit(self, model):
-        model.fit(self.x, self.y, batch_size=self.batch_size, epochs=1, verbose=0, shuffle=True)
+    def prepare_fit(self):
+        model = self.build(dropout=0.5)
 
-    def prepare_steps(self, model):
-        """Compile the step once and convert the batches beforehand: neither counts as the peer's time."""
-        tf = self.tf
+        def run(steps):
+            x, y = self.data(steps)
+            model.fit(x, y, batch_size=self.batch_size, epochs=1, verbose=0, shuffle=True)
+
+        return run
+
+    def prepare_step(self):
+        tf, model = self.tf, self.build(dropout=0.5)
         loss = self.keras.losses.CategoricalCrossentropy()
         model.optimizer.build(model.trainable_variables)
+        batches = [(tf.constant(x), tf.constant(y)) for x, y in self.batches()]
 
-        @tf.function
+        @tf.function(jit_compile=self.jit)
         def step(x, y):
             with tf.GradientTape() as tape:
                 value = loss(y, model(x, training=True))
@@ -69,13 +83,21 @@ class TensorFlow(worker.System):
             model.optimizer.apply(gradients, model.trainable_variables)
             return value
 
-        return step, [(tf.constant(x), tf.constant(y)) for x, y in self.batches()]
+        def run(steps):
+            for x, y in worker.in_turn(batches, steps):
+                value = step(x, y)
+            value.numpy()
 
-    def steps(self, model, prepared):
-        step, batches = prepared
-        for x, y in batches:
-            value = step(x, y)
-        value.numpy()
+        return run
+
+    def prepare_predict(self):
+        model, (x, _) = self.build(dropout=0.5), self.batches(1)[0]
+        return worker.repeat(lambda: model.predict(x, verbose=0))
+
+    def prepare_call(self):
+        model, (x, _) = self.build(dropout=0.5), self.batches(1)[0]
+        call = self.tf.function(model, jit_compile=True) if self.jit else model
+        return worker.repeat(lambda: call(x, training=False).numpy())
 
 
 def read_cifar(folder: str):
@@ -93,7 +115,7 @@ def read_cifar(folder: str):
 
 def reference_run(name: str, data: str, seed: int, threads: int) -> dict:
     system = TensorFlow()
-    system.network = name
+    system.network, system.variant = name, ""
     versions = system.begin(threads)
     keras = system.keras
     keras.utils.set_random_seed(seed)

@@ -1,9 +1,9 @@
-"""PyTorch on the CPU, eager, channels_last: a worker of `benchmarks/train.py` (see worker.py).
+"""PyTorch on the CPU: a worker of `benchmarks/train.py` (see worker.py).
 
 The networks compute what Keras' do: "same" padding at stride 2 is one row and column more at the bottom and right,
 and Flatten runs over height, width, channels. Where PyTorch offers a faster way to the same losses, it is taken:
-channels_last (convolutions and Flatten without copies), LeakyReLU in place, class numbers instead of one-hot rows,
-the cross-entropy from logits, Adam in one fused call.
+Flatten without a copy, LeakyReLU in place, class numbers instead of one-hot rows, the cross-entropy from logits, Adam
+in one fused call.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ import worker
 
 
 class Torch(worker.System):
-    mode = "eager, channels_last, fused Adam"
+    modes = {
+        "": "eager, contiguous, fused Adam",
+        "channels-last": "eager, channels_last, fused Adam",
+        "compile": "torch.compile of the network and its loss, channels_last, fused Adam",
+    }
 
     def begin(self, threads):
         import torch
@@ -21,72 +25,133 @@ class Torch(worker.System):
         torch.set_num_threads(threads)
         torch.set_num_interop_threads(1)
         self.torch = torch
+        if self.variant == "compile":
+            try:
+                torch.compile(lambda x: x + 1)(torch.ones(8))
+            except Exception as error:
+                reason = str(error).strip().splitlines()[0]
+                raise worker.Unavailable(f"torch.compile fails here: {reason}") from error
         return {"torch": torch.__version__, "numpy": np.__version__}
 
     def setup(self, **arguments):
         answer = super().setup(**arguments)
-        # NHWC in memory; permuted to (N, C, H, W) it is what PyTorch calls channels_last.
-        self.images = self.torch.from_numpy(self.x)
-        self.labels = self.torch.from_numpy(self.y.argmax(axis=1))
+        self.torch.compiler.reset()  # else the models of earlier setups count against its limit of recompilations
         return answer
 
+    @property
+    def channels_last(self):
+        return self.variant != ""
+
+    def layout(self, x):
+        return x if self.channels_last else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+
+    def view(self, x):
+        """Images as PyTorch takes them, without a copy: NHWC permuted to (N, C, H, W) is its channels_last."""
+        return x.permute(0, 3, 1, 2) if self.channels_last else x
+
+    def tensors(self, x, y):
+        return self.view(self.torch.from_numpy(x)), self.torch.from_numpy(y.argmax(axis=1))
+
     def build(self, dropout):
+        """Return a function (x, y) -> loss, logits that takes one training step, the network and the optimizer."""
         torch = self.torch
-        model = network(torch, self.network, dropout).to(memory_format=torch.channels_last)
-        load_weights(torch, model, self.weights)
+        model = network(torch, self.network, dropout, self.channels_last)
+        load_weights(torch, model, self.weights, self.channels_last)
+        if self.channels_last:
+            model.to(memory_format=torch.channels_last)
         optimizer = torch.optim.Adam(model.parameters(), lr=self.learning_rate, eps=1e-7, fused=True)
         model.train()
-        return model, optimizer
 
-    def train_step(self, model, optimizer, x, y):
-        logits = model(x)
-        loss = self.torch.nn.functional.cross_entropy(logits, y)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        return loss.detach(), logits.detach()
+        def forward(x, y):
+            logits = model(x)
+            return torch.nn.functional.cross_entropy(logits, y), logits
 
-    def batch(self, index):
-        return self.images[index].permute(0, 3, 1, 2), self.labels[index]
+        if self.variant == "compile":
+            forward = torch.compile(forward, dynamic=False)
+
+        def step(x, y):
+            loss, logits = forward(x, y)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            return loss.detach(), logits.detach()
+
+        return step, model, optimizer
 
     def losses(self, steps):
-        model, optimizer = self.build(dropout=0.0)
+        train, _, optimizer = self.build(dropout=0.0)
         found = []
-        for step, start in enumerate(range(0, steps * self.batch_size, self.batch_size), 1):
+        for step, (x, y) in enumerate(self.batches(steps), 1):
             # PyTorch adds epsilon after the bias correction, Keras before; with this one the formulas are the same.
             optimizer.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**step) ** 0.5
-            loss, _ = self.train_step(model, optimizer, *self.batch(slice(start, start + self.batch_size)))
+            loss, _ = train(*self.tensors(x, y))
             found.append(float(loss))
         return {"losses": found}
 
-    def fit(self, model):
+    def prepare_fit(self):
         """A shuffled epoch that keeps the running loss and accuracy, as Keras' `fit` does."""
-        total_loss = total_right = 0
-        order = self.torch.randperm(len(self.images))
-        for index in order.split(self.batch_size):
-            x, y = self.batch(index)
-            loss, logits = self.train_step(*model, x, y)
-            total_loss = total_loss + loss * len(index)
-            total_right = total_right + (logits.argmax(dim=1) == y).sum()
-        return float(total_loss) / len(order), float(total_right) / len(order)
+        train, _, _ = self.build(dropout=0.5)
 
-    def prepare_steps(self, model):
-        starts = range(0, len(self.images), self.batch_size)
-        return [self.batch(slice(start, start + self.batch_size)) for start in starts]
+        def run(steps):
+            x, y = self.data(steps)
+            images, labels = self.torch.from_numpy(x), self.torch.from_numpy(y.argmax(axis=1))
+            total_loss = total_right = 0
+            order = self.torch.randperm(len(images))
+            for index in order.split(self.batch_size):
+                x, y = self.view(images[index]), labels[index]
+                loss, logits = train(x, y)
+                total_loss = total_loss + loss * len(index)
+                total_right = total_right + (logits.argmax(dim=1) == y).sum()
+            return float(total_loss) / len(order), float(total_right) / len(order)
 
-    def steps(self, model, prepared):
-        for x, y in prepared:
-            loss, _ = self.train_step(*model, x, y)
-        return float(loss)
+        return run
+
+    def prepare_step(self):
+        train, _, _ = self.build(dropout=0.5)
+        batches = [self.tensors(x, y) for x, y in self.batches()]
+
+        def run(steps):
+            for x, y in worker.in_turn(batches, steps):
+                loss, _ = train(x, y)
+            return float(loss)
+
+        return run
+
+    def prepare_predict(self):
+        """From a NumPy array to a NumPy array, as the others' `predict`."""
+        torch = self.torch
+        _, model, _ = self.build(dropout=0.5)
+        model.eval()
+        forward = torch.compile(model, dynamic=False) if self.variant == "compile" else model
+        x, _ = self.batches(1)[0]
+
+        @torch.inference_mode()
+        def predict():
+            return torch.softmax(forward(self.view(torch.from_numpy(x))), dim=1).numpy()
+
+        return worker.repeat(predict)
 
 
-def network(torch, name, dropout):
-    """The network `name` with Keras' padding, from (N, C, H, W) images in channels_last to logits."""
+def network(torch, name, dropout, channels_last):
+    """The network `name` with Keras' padding, from (N, C, H, W) images to logits."""
     nn = torch.nn
 
     class FlattenChannelsLast(nn.Module):
         def forward(self, x):
             return x.permute(0, 2, 3, 1).flatten(1)
+
+    class BatchNorm1d(nn.BatchNorm1d):
+        """Trains on a batch of one, too, as Keras' does: torch.nn and torch.compile refuse it, the kernel does not."""
+
+        def forward(self, x):
+            return self.one(x) if self.training and len(x) == 1 else super().forward(x)
+
+        @torch.compiler.disable
+        def one(self, x):
+            running = self.running_mean, self.running_var
+            return torch.batch_norm(x, self.weight, self.bias, *running, True, self.momentum, self.eps, False)
+
+    flatten = FlattenChannelsLast() if channels_last else nn.Flatten()
 
     def conv(channels, filters, size, stride):
         if stride == 2 and size == 3:
@@ -97,10 +162,10 @@ def network(torch, name, dropout):
         return [norm, nn.LeakyReLU(0.3, inplace=True)]
 
     if name == "mlp":
-        parts = [FlattenChannelsLast(), nn.Linear(3072, 200), nn.ReLU(), nn.Linear(200, 150), nn.ReLU()]
+        parts = [flatten, nn.Linear(3072, 200), nn.ReLU(), nn.Linear(200, 150), nn.ReLU()]
         return nn.Sequential(*parts, nn.Linear(150, 10))
     if name == "conv":
-        parts = [*conv(3, 10, 4, 2), *conv(10, 20, 3, 2), FlattenChannelsLast()]
+        parts = [*conv(3, 10, 4, 2), *conv(10, 20, 3, 2), flatten]
         return nn.Sequential(*parts, nn.Linear(1280, 10))
     if name != "cnn":
         raise ValueError(f'network must be "mlp", "conv" or "cnn". Received: {name!r}')
@@ -109,21 +174,30 @@ def network(torch, name, dropout):
         norm = nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01)
         parts += [*conv(channels, filters, 3, stride), *normalized(norm)]
         channels = filters
-    parts += [FlattenChannelsLast(), nn.Linear(4096, 128), *normalized(nn.BatchNorm1d(128, eps=1e-3, momentum=0.01))]
+    parts += [flatten, nn.Linear(4096, 128), *normalized(BatchNorm1d(128, eps=1e-3, momentum=0.01))]
     if dropout:
         parts.append(nn.Dropout(dropout))
     return nn.Sequential(*parts, nn.Linear(128, 10))
 
 
-def load_weights(torch, model, weights):
-    """Copy Keras' list of weights: HWIO and (in, out) kernels are transposed, BatchNorm takes its four in order."""
+def load_weights(torch, model, weights, channels_last):
+    """Copy Keras' list of weights: HWIO and (in, out) kernels are transposed, BatchNorm takes its four in order.
+
+    Without channels_last, Flatten runs over channels, height, width: the rows of the kernel after it are put so.
+    """
     remaining = iter(weights)
+    channels = None if channels_last else 3  # of what Flatten meets
     with torch.no_grad():
         for part in model:
-            if isinstance(part, (torch.nn.Conv2d, torch.nn.Linear)):
+            if isinstance(part, torch.nn.Conv2d):
+                tensors, arrays = (part.weight, part.bias), (next(remaining).transpose(3, 2, 0, 1), next(remaining))
+                channels = channels and part.out_channels
+            elif isinstance(part, torch.nn.Linear):
                 kernel = next(remaining)
-                axes = (3, 2, 0, 1) if kernel.ndim == 4 else (1, 0)
-                tensors, arrays = (part.weight, part.bias), (kernel.transpose(axes), next(remaining))
+                if channels:
+                    kernel = kernel.reshape(-1, channels, part.out_features).swapaxes(0, 1).reshape(kernel.shape)
+                    channels = None
+                tensors, arrays = (part.weight, part.bias), (kernel.T, next(remaining))
             elif isinstance(part, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
                 tensors = part.weight, part.bias, part.running_mean, part.running_var
                 arrays = [next(remaining) for _ in tensors]

@@ -4,17 +4,19 @@ A system is a class with the methods named by the commands below. `serve` answer
 
 | command | arguments | answer |
 | --- | --- | --- |
-| setup | network, batch_size, threads, data (an .npz file), learning_rate | versions, mode |
+| setup | variant, network, batch_size, threads, data (an .npz file), learning_rate | versions, mode, whats |
 | losses | steps | losses: of the first steps, without dropout, each before its update |
-| warm_up | what ("fit" or "step") | seconds_per_step of the discarded round |
-| round | what | seconds_per_step |
-| quit | | |
+| warm_up | what, seconds | steps: how many a round of about so many seconds takes |
+| round | what, steps | seconds_per_step |
+| memory | what, steps | before, peak: bytes of the process' memory |
 
-An exception becomes {"error": ...}. Whatever a framework prints goes to stderr, never between the answers.
+`setup` may come again, with other arguments but for the variant and the threads. An exception becomes {"error": ...}.
+Whatever a framework prints goes to stderr, never between the answers.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sys
@@ -23,48 +25,114 @@ import traceback
 
 import numpy as np
 
+MIN_STEPS = 3
+MAX_STEPS = 5000
+MAX_IMAGES = 20_000  # of one fit: 250 MB in each of the processes
+MAX_BATCHES = 200  # made beforehand, then taken in turn
+
+
+class Unavailable(Exception):
+    """The system cannot run on this machine; the message says what is missing."""
+
 
 class System:
-    """Base of the benchmarked systems: timing and data; a subclass says how to build, fit and step.
+    """Base of the benchmarked systems: timing and data; a subclass says how to build, train and predict.
 
-    `begin` imports the framework and limits it to `threads`; `build(dropout)` returns a model that carries the
-    recorded weights; `losses`, `fit` and `steps` run a model over the data. `fit` and `steps` return only when the
-    work is done.
+    `modes` describes each variant. `begin(threads)` imports the framework, limits it and returns its versions;
+    `build(dropout)` returns a model with the recorded weights; `losses(steps)` trains one. For each thing it can be
+    timed at, a subclass has a method `prepare_<what>()`, which returns a function `run(steps)` that comes back when
+    so many steps are done; whatever a user would do once beforehand belongs into `prepare_<what>`.
     """
 
-    def setup(self, network, batch_size, threads, data, learning_rate):
-        self.network, self.batch_size, self.learning_rate = network, batch_size, learning_rate
+    modes: dict[str, str]
+    versions: dict[str, str] | None = None
+
+    def setup(self, variant, network, batch_size, threads, data, learning_rate):
+        self.variant, self.network = variant, network
+        self.batch_size, self.learning_rate = batch_size, learning_rate
         with np.load(data) as arrays:
-            self.x = arrays["images"].astype(np.float32) / np.float32(255)
+            self.x = self.layout(arrays["images"].astype(np.float32) / np.float32(255))
             self.y = np.eye(10, dtype=np.float32)[arrays["labels"].reshape(-1)]
             self.weights = [arrays[f"w{i}"] for i in range(len(arrays.files) - 2)]
-        versions = self.begin(threads)
-        self.models = {}
-        return {"versions": versions, "mode": self.mode}
+        if self.versions is None:
+            self.versions = self.begin(threads)
+        self.images, self.runs = len(self.x), {}
+        whats = [name.removeprefix("prepare_") for name in dir(self) if name.startswith("prepare_")]
+        return {"versions": self.versions, "mode": self.modes[variant], "whats": whats}
+
+    def layout(self, x):
+        """The images (N, H, W, C) as this system stores a data set."""
+        return x
+
+    def data(self, steps):
+        """x and y of so many steps: the images in order, repeated."""
+        count = steps * self.batch_size
+        if count > len(self.x):
+            chosen = np.arange(count) % self.images
+            self.x, self.y = self.x[chosen], self.y[chosen]
+        return self.x[:count], self.y[:count]
 
     def batches(self, steps=None):
-        count = len(self.x) // self.batch_size if steps is None else steps
-        for start in range(0, count * self.batch_size, self.batch_size):
-            yield self.x[start : start + self.batch_size], self.y[start : start + self.batch_size]
+        """Pairs (x, y) of the first steps; of as many as there are different images if `steps` is None."""
+        steps = steps or min(MAX_BATCHES, max(1, self.images // self.batch_size))
+        x, y = self.data(steps)
+        return list(zip(np.split(x, steps), np.split(y, steps), strict=True))
 
-    def warm_up(self, what):
-        return self.round(what)
+    def warm_up(self, what, seconds):
+        run = self.runs[what] = getattr(self, f"prepare_{what}")()
+        most = MAX_STEPS
+        if what == "fit":
+            most = max(MIN_STEPS, min(MAX_STEPS, MAX_IMAGES // self.batch_size))
+            self.data(most)  # makes the images, so that no round does
+        run(1)  # compiles
+        steps, taken = 1, timed(run, 1)
+        while taken < seconds / 3 and steps < most:
+            steps = min(2 * steps, most)
+            taken = timed(run, steps)
+        return {"steps": min(most, max(MIN_STEPS, round(seconds * steps / taken)))}
 
-    def round(self, what):
-        if what not in self.models:
-            model = self.build(dropout=0.5)
-            self.models[what] = (model, self.prepare_steps(model) if what == "step" else None)
-        model, prepared = self.models[what]
-        start = time.perf_counter()
-        if what == "step":
-            self.steps(model, prepared)
-        else:
-            self.fit(model)
-        return {"seconds_per_step": (time.perf_counter() - start) / (len(self.x) // self.batch_size)}
+    def round(self, what, steps):
+        run = self.runs[what]
+        if what != "fit":
+            return {"seconds_per_step": timed(run, steps) / steps}
+        # An epoch of CIFAR-10 is longer than a round: what starting and ending a `fit` takes would weigh too much.
+        start = timed(run, 1)
+        return {"seconds_per_step": (timed(run, steps) - start) / (steps - 1)}
 
-    def prepare_steps(self, model):
-        """Return whatever `steps` needs that a training loop would have made once, beforehand."""
-        return list(self.batches())
+    def memory(self, what, steps):
+        """Memory of the process before a model is built, and the most it takes while one trains (Linux)."""
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")  # the peak starts from here, not from what loading the data took
+        before = resident("VmRSS")
+        getattr(self, f"prepare_{what}")()(steps)
+        return {"before": before, "peak": resident("VmHWM")}
+
+
+def timed(run, steps: int) -> float:
+    start = time.perf_counter()
+    run(steps)
+    return time.perf_counter() - start
+
+
+def repeat(call):
+    """A `run` that calls this function."""
+
+    def run(steps):
+        for _ in range(steps):
+            call()
+
+    return run
+
+
+def in_turn(batches, steps: int):
+    """`steps` of the batches, from the first one again after the last."""
+    return itertools.islice(itertools.cycle(batches), steps)
+
+
+def resident(field: str) -> int:
+    """A size in bytes from /proc/self/status."""
+    with open("/proc/self/status", encoding="ascii") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def pin_to_cores(threads: int) -> None:
@@ -80,8 +148,6 @@ def serve(system) -> None:
     for line in sys.stdin:
         request = json.loads(line)
         command = request.pop("command")
-        if command == "quit":
-            return
         try:
             if command == "setup":
                 pin_to_cores(request["threads"])
