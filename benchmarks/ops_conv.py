@@ -39,16 +39,16 @@ def conv2d_calls(geometry, rng) -> dict:
     }
 
 
-def measure_passes(geometry, torch, layouts, rounds: int, seconds: float) -> dict[str, dict]:
-    """Seconds of each pass in fastconv and in PyTorch (None: without it), which take turns; of the best round."""
+def measure_passes(geometry, torch, layouts, rounds: int, seconds: float, passes=tuple(PASSES)) -> dict[str, dict]:
+    """Seconds of the passes in fastconv and in PyTorch (None: without it), which take turns; of the best round."""
     calls = conv2d_calls(geometry, np.random.default_rng(0))
     if torch:
         torch.ask("layer", geometry=geometry._asdict(), layouts=layouts)
     results = {}
-    for op, call in calls.items():
+    for op in passes:
         ours, theirs = [], []
         for _ in range(rounds):
-            ours.append(median_seconds(call, seconds))
+            ours.append(median_seconds(calls[op], seconds))
             if torch:
                 theirs.append(torch.ask("measure", op=op, seconds=seconds)["seconds"])
         results[op] = {"seconds": min(ours), "torch": min(theirs, default=None)}

@@ -9,7 +9,12 @@ import report
 import fastconv
 from fastconv import _core
 
-TITLES = {"conv2d_fprop": "forward", "conv2d_dgrad": "gradient of the input", "conv2d_wgrad": "gradient of the weights"}
+TITLES = {
+    "conv2d_fprop": "forward",
+    "conv2d_dgrad": "gradient of the input",
+    "conv2d_wgrad": "gradient of the weights",
+    "conv2d_backward": "both gradients at once",
+}
 
 
 def header(script: str, argv: list[str]) -> dict:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import ops_report
 import report
-from ops_conv import PASSES, measure_passes
+from ops_conv import measure_passes
 from process import Ended, NotInstalled, Process
 
 from fastconv import _core, geometry
@@ -26,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 LAYOUTS = ["channels_last", "contiguous_format"]
 MAX_FLOATS = 96 << 20  # of input, output and weights; fastconv holds them twice, PyTorch four times with its layouts
 MAX_MULTIPLICATIONS = 8e9  # of a pass
+PASSES = ("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad")
 FLOOR = 1 / 1.1  # slower than PyTorch by more than 10%
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192)
@@ -85,7 +86,7 @@ def measure(chosen, python: str, threads: int, rounds: int, seconds: float) -> t
         for g in chosen:
             row = {"layer": name(g), **g._asdict()}
             try:
-                rows.append(row | compare(measure_passes(g, torch, LAYOUTS, rounds, seconds)))
+                rows.append(row | compare(measure_passes(g, torch, LAYOUTS, rounds, seconds, PASSES)))
             except Ended as error:
                 print(f"{name(g)}: {error}", file=sys.stderr)
                 rows.append(row | {"ended": str(error)})
