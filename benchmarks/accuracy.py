@@ -1,6 +1,7 @@
 """Trains the example networks on full CIFAR-10 as their notebooks do, and records test loss and accuracy per phase.
 
     FASTCONV_DATA=/path/to/cifar python benchmarks/accuracy.py cnn cnn-first-bn mlp conv --seed 1
+    FASTCONV_DATA=/path/to/cifar python benchmarks/accuracy.py cnn --seed 1 --conv-algorithm direct
 
 Writes benchmarks/results/fastconv_accuracy.json, in the form of keras_reference.json beside it, which holds Keras' own
 runs of mlp and conv. Runs of other networks and seeds that the file has stay.
@@ -62,12 +63,14 @@ def run(name: str, train, test, seed: int) -> dict:
     return {
         "versions": {"fastconv": fastconv.__version__, "numpy": np.__version__, "python": platform.python_version()},
         "isa": fastconv.config.isa(),
+        "conv_algorithm": fastconv.config.conv_algorithm(),
         "seed": seed,
         "threads": fastconv.config.get_num_threads(),
         "date": datetime.date.today().isoformat(),
         "learning_rate": network.learning_rate,
         "phases": phases,
-        "command": f"python benchmarks/accuracy.py {name} --seed {seed}",
+        "command": f"python benchmarks/accuracy.py {name} --seed {seed}"
+        f" --conv-algorithm {fastconv.config.conv_algorithm()}",
     }
 
 
@@ -75,7 +78,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="+", choices=SCHEDULES)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--conv-algorithm", choices=("auto", "direct"), default="auto")
     options = parser.parse_args()
+    fastconv.config.set_conv_algorithm(options.conv_algorithm)
     if "FASTCONV_DATA" not in os.environ:
         print("FASTCONV_DATA is not set: looking for CIFAR-10 in the caches", file=sys.stderr)
     train, test = load()
@@ -83,8 +88,9 @@ def main() -> None:
         result = run(name, train, test, options.seed)
         about = "fastconv on full CIFAR-10 (x/255); test and train are [loss, accuracy] after the phase"
         record = json.loads(RESULT.read_text()) if RESULT.exists() else {"about": about, "runs": {}}
-        others = [r for r in record["runs"].get(name, []) if r["seed"] != options.seed]
-        record["runs"][name] = sorted([*others, result], key=lambda r: r["seed"])
+        runs = {(r["seed"], r["conv_algorithm"]): r for r in record["runs"].get(name, [])}
+        runs[options.seed, options.conv_algorithm] = result
+        record["runs"][name] = [runs[key] for key in sorted(runs)]
         RESULT.write_text(json.dumps(record, indent=1) + "\n")
 
 
