@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
@@ -105,13 +106,26 @@ class History(Callback):
         epoch: the numbers of the finished epochs, counted from 0.
         params: dict with "verbose", "epochs", "steps" and "samples".
         interrupted: True when Ctrl-C ended `fit` early.
+        model: the trained model; None once nothing else refers to it, and in a copy.
     """
 
     def __init__(self) -> None:
+        self._model: weakref.ref[Any] | None = None  # it has this history: a cycle would outlive both
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
         self.interrupted = False
+
+    @property
+    def model(self) -> Any:
+        return self._model and self._model()
+
+    @model.setter
+    def model(self, model: Any) -> None:
+        self._model = None if model is None else weakref.ref(model)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_model": None}
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.epoch = []

@@ -22,7 +22,7 @@ class Optimizer:
         self.learning_rate_array = np.zeros(1, np.float32)  # what a plan is bound to: a change needs no new plan
         self.learning_rate = learning_rate
         self.compiled = False  # whether some model has been compiled with it
-        self._executor = None
+        self._step, self._parameters = np.zeros(1, np.int64), 0
 
     @property
     def learning_rate(self) -> float:
@@ -40,18 +40,17 @@ class Optimizer:
     @property
     def iterations(self) -> int:
         """Steps taken by the model this optimizer was last compiled into."""
-        return self._executor.iterations if self._executor else 0
+        return int(self._step[0])
 
     def attach(self, executor) -> None:
-        """Called by a model that begins to use it."""
-        self._executor = executor
+        """Called by a model that begins to use it. A reference to the executor, which has one to its optimizer, would
+        keep the memory of a dropped model until Python's next search for cycles."""
+        self._step = executor.step
+        self._parameters = sum(math.prod(w.shape) for w in executor.store.weights if w.trainable)
 
     def variable_count(self) -> int:
         """Numbers in its state as Keras counts them: iteration, learning rate, and the slots once built."""
-        parameters = (
-            sum(math.prod(w.shape) for w in self._executor.store.weights if w.trainable) if self._executor else 0
-        )
-        return 2 + len(self.slots) * parameters
+        return 2 + len(self.slots) * self._parameters
 
     def emit(self, graph, w, dw) -> None:
         """Emits the update of the flat parameters `w` by their gradient `dw`."""

@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -9,9 +7,14 @@ from fastconv.progress import ProgressCallback
 PARAMS = {"verbose": 0, "epochs": 2, "steps": 3, "samples": 90}
 
 
+class Model:
+    """Something that callbacks can refer to."""
+
+
 def run(*callbacks, epochs=2, logs=None, model=None, verbose=0):
     """The calls `fit` makes, without any training."""
-    hooks = CallbackList(list(callbacks), model=model or SimpleNamespace(), params=PARAMS, verbose=verbose)
+    model = model or Model()
+    hooks = CallbackList(list(callbacks), model=model, params=PARAMS, verbose=verbose)
     hooks.on_train_begin()
     for epoch in range(epochs):
         hooks.on_epoch_begin(epoch)
@@ -45,12 +48,13 @@ def test_history_has_the_parameters_of_the_run():
 
 
 def test_history_is_the_model_s():
-    model = SimpleNamespace()
+    model = Model()
     assert run(model=model) is model.history
 
 
 def test_evaluate_leaves_the_model_s_history():
-    model = SimpleNamespace(history="of fit")
+    model = Model()
+    model.history = "of fit"
     hooks = CallbackList(model=model, params=PARAMS)
     hooks.on_test_begin()
     hooks.on_test_end({"loss": 1.0})
@@ -90,7 +94,7 @@ def test_hooks_come_in_keras_order():
 
 
 def test_callbacks_have_the_model():
-    callback, model = Callback(), SimpleNamespace()
+    callback, model = Callback(), Model()
     run(callback, model=model)
     assert callback.model is model
 

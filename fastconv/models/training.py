@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,9 @@ class Trainer:
         self.history = None
         self._metrics: list[str] = []
         self._executor: Executor | None = None
+
+    def __getstate__(self):
+        return {**self.__dict__, "_executor": None}  # a copy makes its own, on its own weights
 
     # ---- compile ----
     def compile(
@@ -68,7 +72,8 @@ class Trainer:
     def _ready(self) -> Executor:
         """The executor of this model, made on first use after `compile` or the first build."""
         if self._executor is None:
-            self._executor = Executor(self, get_ops("cpu"), self.loss, self.optimizer)
+            model = weakref.proxy(self)  # no cycle: a dropped model gives its memory back at once
+            self._executor = Executor(model, get_ops("cpu"), self.loss, self.optimizer)
             if self.optimizer is not None:
                 self.optimizer.attach(self._executor)
         return self._executor

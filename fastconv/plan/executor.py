@@ -12,6 +12,9 @@ from fastconv.plan.graph import Buffer, Graph
 from fastconv.plan.parameters import ParameterStore
 from fastconv.plan.plan import Plan
 
+# Of one model. A plan of the network "cnn" takes 75 kB and 1 ms; `predict` alone may meet 32 sizes of a last batch.
+_MAX_PLANS = 64
+
 
 class Executor:
     """Runs a model on a backend.
@@ -32,15 +35,16 @@ class Executor:
         self.store = ParameterStore(model.weights, dtype)
         self._checked = ParameterStore.made
         self._plans: dict[tuple, Plan] = {}
+        self.step = np.zeros(1, np.int64)  # training steps taken
         self._states: dict[str, np.ndarray] = {
-            "step": np.zeros(1, np.int64),
+            "step": self.step,
             "seed": rng.generator().integers(2**63, size=1, dtype=np.int64),
         }
 
     @property
     def iterations(self) -> int:
         """Training steps taken."""
-        return int(self._states["step"][0])
+        return int(self.step[0])
 
     def plan(self, mode: str, batch: int) -> Plan:
         """The plan for this mode and batch size, bound and ready to run."""
@@ -51,18 +55,23 @@ class Executor:
             self._checked = ParameterStore.made
         # workspaces are sized for the threads and the algorithm
         key = (mode, batch, _core.num_threads(), _core.conv2d_allows_winograd())
-        if key not in self._plans:
-            plan = Plan(self._graph(mode, batch), self.ops, self._dtype)
-            if plan.layout.size_bytes > self.arena.size_bytes:
-                self._plans.clear()  # they are bound to the old, smaller block and would keep it alive
-                self.arena.reserve(plan.layout.size_bytes)
-            plan.bind(self.arena, self._external)
-            self._plans[key] = plan
-        return self._plans[key]
+        plan = self._plans.pop(key, None) or self._new_plan(mode, batch)
+        self._plans[key] = plan  # the latest used is last
+        if len(self._plans) > _MAX_PLANS:
+            del self._plans[next(iter(self._plans))]
+        return plan
+
+    def _new_plan(self, mode: str, batch: int) -> Plan:
+        plan = Plan(self._graph(mode, batch), self.ops, self._dtype)
+        if plan.layout.size_bytes > self.arena.size_bytes:
+            self._plans.clear()  # they are bound to the old, smaller block and would keep it alive
+            self.arena.reserve(plan.layout.size_bytes)
+        plan.bind(self.arena, self._external)
+        return plan
 
     def train_step(self, plan: Plan) -> None:
         """One step on the batch in `plan.x` and `plan.labels`, with the learning rate the optimizer has now."""
-        self._states["step"] += 1
+        self.step += 1
         plan.run()
 
     def _graph(self, mode: str, batch: int) -> Graph:

@@ -1,6 +1,8 @@
 """compile, fit, evaluate, predict: results, refusals, and what an error leaves behind."""
 
+import copy
 import os
+import pickle
 import signal
 import threading
 
@@ -326,6 +328,16 @@ def test_an_image_output_has_no_crossentropy(data):
     model.compile("adam", "categorical_crossentropy")
     with pytest.raises(ValueError, match=r"\(N, classes\)"):
         model.fit(*data, verbose=0)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_of_a_trained_model_trains_alone(model, data, copied):
+    model.fit(*data, verbose=0)
+    before, other = model.get_weights()[0], copied(model)
+    np.testing.assert_array_equal(other.get_weights()[0], before)
+    other.fit(*data, verbose=0)
+    assert (other.get_weights()[0] != before).any()
+    np.testing.assert_array_equal(model.get_weights()[0], before)
 
 
 def test_repeated_predict_of_one_sample_builds_one_plan(model, data):

@@ -1,5 +1,7 @@
 """Plans: cached, sharing memory and parameters, never reading what no step wrote."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,15 @@ def test_a_plan_is_made_once_per_mode_and_batch_size():
     plans = {(m, n): executor.plan(m, n) for m in ("train", "evaluate", "predict") for n in (4, 8)}
     assert len(set(plans.values())) == 6
     assert all(executor.plan(*key) is plan for key, plan in plans.items())
+
+
+def test_the_plans_used_last_are_kept_and_no_others():
+    executor = executor_of(small_model())
+    plan, others = executor.plan("train", 200), []
+    for batch in range(1, 101):
+        others.append(weakref.ref(executor.plan("predict", batch)))
+        assert executor.plan("train", 200) is plan
+    assert [other() is not None for other in others] == [False] * 37 + [True] * 63
 
 
 def test_plans_share_the_arena():
