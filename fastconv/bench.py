@@ -50,7 +50,8 @@ def run(seconds: float = 15.0) -> dict[str, Any]:
         seconds: time for all measurements together; each is repeated for its part of it, and three times at least.
 
     Returns:
-        A dictionary that JSON can hold: `machine`, `isa`, `threads`, `limits`, `steps`, `predict`.
+        A dictionary that JSON can hold: `machine`, `isa`, `threads`, `limits`, `steps`, `predict`,
+        `memory_passes`.
 
     Raises:
         ValueError: `seconds` is not a finite number above 0.
@@ -68,6 +69,7 @@ def run(seconds: float = 15.0) -> dict[str, Any]:
         "limits": peak,
         "steps": [_step(*case, part, peak["fma_gflop_per_s"]) for case in STEPS],
         "predict": [_predict(network, part) for network in PREDICTIONS],
+        "memory_passes": _memory_passes(*STEPS[0]),
     }
 
 
@@ -99,6 +101,8 @@ def render(results: dict[str, Any]) -> str:
     screen.print(f"FMA peak {peak['fma_gflop_per_s']:.0f} GFLOP/s, bandwidth {peak['bandwidth_gb_per_s']:.1f} GB/s\n")
     screen.print(steps)
     screen.print(f"Prediction of one image: {predict}")
+    passes = "Memory passes over the activations per step of {network}: {fused:.1f} (unfused {unfused:.1f})"
+    screen.print(passes.format(**results["memory_passes"]))
     return "\n".join(line.rstrip() for line in screen.file.getvalue().splitlines())
 
 
@@ -123,6 +127,20 @@ def _predict(network: str, seconds: float) -> dict[str, Any]:
     model = _model(network)
     x = np.random.default_rng(0).random((1, *model.input_shape[1:]), np.float32)
     return {"network": network, "us": 1e6 * _median_seconds(lambda: model.predict(x, verbose=0), seconds)}
+
+
+def _memory_passes(network: str, batch_size: int) -> dict[str, Any]:
+    from fastconv.ops import get_ops
+    from fastconv.plan import fuse
+    from fastconv.plan.executor import Executor
+    from fastconv.plan.traffic import memory_passes
+
+    def passes(fusions: tuple[str, ...]) -> float:
+        model = _model(network)
+        executor = Executor(model, get_ops("cpu"), model.loss, model.optimizer, fusions)
+        return memory_passes(executor.plan("train", batch_size))
+
+    return {"network": network, "batch_size": batch_size, "fused": passes(fuse.ALL), "unfused": passes(())}
 
 
 def _model(network: str) -> Any:

@@ -25,7 +25,7 @@ def numbers(value):
 
 def test_every_figure_is_a_positive_number(results):
     figures = numbers(results)
-    assert len(figures) == 2 + 4 * len(bench.STEPS) + len(bench.PREDICTIONS)
+    assert len(figures) == 2 + 4 * len(bench.STEPS) + len(bench.PREDICTIONS) + 2
     assert all(0 < figure < math.inf for figure in figures)
 
 
@@ -42,6 +42,12 @@ def test_the_text_has_a_row_for_each_step(results):
     assert [line for line in lines if line in [[n, str(b)] for n, b in bench.STEPS]] == [
         [network, str(batch)] for network, batch in bench.STEPS
     ]
+
+
+def test_the_text_has_the_memory_passes(results):
+    line = next(line for line in bench.render(results).splitlines() if "Memory passes" in line)
+    fused, unfused = (results["memory_passes"][name] for name in ("fused", "unfused"))
+    assert fused < unfused and line.endswith(f"step of cnn: {fused:.1f} (unfused {unfused:.1f})")
 
 
 def test_the_first_layer_needs_no_gradient_of_its_input():

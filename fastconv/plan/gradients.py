@@ -56,7 +56,7 @@ class Backward:
         if weight not in self.gradients:
             self.gradients[weight] = Buffer(f"d {weight.name}", weight.shape, "gradient", owner=weight.owner)
             return self.gradients[weight]
-        part = Buffer(f"d {weight.name} +", weight.shape)
+        part = Buffer(f"d {weight.name} +", weight.shape, owner=weight.owner)
         self._repeated.append((self.gradients[weight], part))
         return part
 

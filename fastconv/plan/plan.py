@@ -30,11 +30,11 @@ class Plan:
         for step in self.steps:
             self._add_workspace(step)
         inputs = [b for b in (graph.x, graph.labels) if b is not None]
-        self.layout = Layout(self.steps, inputs, graph.outputs, lambda b: self._dtype(b).itemsize)
+        self.layout = Layout(self.steps, inputs, graph.outputs, lambda b: self.dtype_of(b).itemsize)
         self.calls: list[Any] = []
         self.x = self.labels = self.totals = self.y = None
 
-    def _dtype(self, buffer: Buffer) -> np.dtype:
+    def dtype_of(self, buffer: Buffer) -> np.dtype:
         return self._float if buffer.dtype == "float" else np.dtype(buffer.dtype)
 
     def _add_workspace(self, step: Step) -> None:
@@ -55,7 +55,7 @@ class Plan:
         def array_of(buffer: Buffer):
             if buffer not in arrays:
                 if buffer.root in offsets:
-                    arrays[buffer] = arena.view(offsets[buffer.root], buffer.shape, self._dtype(buffer))
+                    arrays[buffer] = arena.view(offsets[buffer.root], buffer.shape, self.dtype_of(buffer))
                 else:
                     arrays[buffer] = external(buffer.root).reshape(buffer.shape)
             return arrays[buffer]

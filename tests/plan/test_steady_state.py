@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import runpy
 import subprocess
 import sys
 import tracemalloc

@@ -1,0 +1,70 @@
+"""How often a plan reads and writes its activations: what its fusions save, counted and not measured."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from fastconv.plan.graph import Buffer, Step
+from fastconv.plan.plan import Plan
+
+_COUNTED = ("activation", "input")
+# Arguments of these kinds that hold a few numbers a channel, a sum, or scratch memory that stays in cache.
+_NOT_COUNTED = ("mean", "rstd", "coefficients", "totals", "workspace")
+
+
+class Row(NamedTuple):
+    """What one step moves: its op, the names of the buffers that count, bytes."""
+
+    op: str
+    buffers: tuple[str, ...]
+    read: int
+    written: int
+
+
+def traffic(plan: Plan) -> list[Row]:
+    """What each step of a plan reads and writes of activations, their gradients, images and labels.
+
+    Weights, their gradients, the state of training, numbers per channel and workspaces are left out. A buffer counts
+    once a step, also where views show it twice; only batch normalization reads its input again, after the sums over it.
+
+    >>> print(*traffic(executor.plan("train", 32)), sep="\\n")
+    Row(op='conv2d_fprop', buffers=('x', 'conv2d'), read=393216, written=4194304)
+    ...
+    """
+    rows = []
+    for step in plan.steps:
+        reads, writes = _counted(step.reads), _counted(step.writes)
+        passes = 2 if _reads_twice(step) else 1
+        names = tuple(dict.fromkeys(b.name for b in (*reads, *writes)))
+        rows.append(Row(step.op, names, passes * _bytes(plan, reads), _bytes(plan, writes)))
+    return rows
+
+
+def memory_passes(plan: Plan) -> float:
+    """The bytes that `traffic` counts, in passes over the outputs of all convolutions and dense layers.
+
+    >>> memory_passes(executor.plan("train", 32))
+    6.390767...
+    """
+    outputs = [step.writes["y"] for step in plan.steps if step.op == "conv2d_fprop"]
+    return sum(row.read + row.written for row in traffic(plan)) / _bytes(plan, outputs)
+
+
+def _counted(arguments: dict[str, Buffer]) -> list[Buffer]:
+    """The buffers among a step's arguments that count, each once."""
+    return list(
+        dict.fromkeys(
+            b.root
+            for name, b in arguments.items()
+            if b.kind in _COUNTED and b.owner is None and not name.endswith(_NOT_COUNTED)
+        )
+    )
+
+
+def _reads_twice(step: Step) -> bool:
+    return step.op == "batchnorm_forward" or (step.op == "batchnorm_backward" and "dx" in step.writes)
+
+
+def _bytes(plan: Plan, buffers: list[Buffer]) -> int:
+    return sum(math.prod(b.shape) * plan.dtype_of(b).itemsize for b in buffers)

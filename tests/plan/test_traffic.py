@@ -1,0 +1,82 @@
+"""Memory passes counted from a plan, against counts by hand."""
+
+from fastconv import layers, losses, models, optimizers
+from fastconv.models import networks
+from fastconv.ops import get_ops
+from fastconv.plan import fuse
+from fastconv.plan.executor import Executor
+from fastconv.plan.traffic import Row, memory_passes, traffic
+
+BATCH = 2
+X, Y, LOGITS = (4 * BATCH * numbers for numbers in (4 * 4 * 3, 4 * 4 * 8, 5))  # bytes of float32
+
+
+def plan_of(output, image, fused=()):
+    model = models.Model(image, output)
+    ops, loss, optimizer = get_ops("cpu"), losses.CategoricalCrossentropy(), optimizers.SGD()
+    return Executor(model, ops, loss, optimizer, fuse=fused).plan("train", BATCH)
+
+
+def normalized(fused=()):
+    x = image = layers.Input((4, 4, 3))
+    x = layers.LeakyReLU()(layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(x)))
+    return plan_of(layers.Dense(5, activation="softmax")(layers.Flatten()(x)), image, fused)
+
+
+def counts(plan):
+    return [(row.op, row.read, row.written) for row in traffic(plan)]
+
+
+def test_a_small_network_counted_by_hand():
+    assert counts(normalized()) == [
+        ("conv2d_fprop", X, Y),
+        ("batchnorm_forward", 2 * Y, Y),
+        ("leaky_relu_forward", Y, Y),
+        ("conv2d_fprop", Y, LOGITS),
+        ("softmax_xent", 2 * LOGITS, LOGITS),
+        ("conv2d_wgrad", Y + LOGITS, 0),
+        ("conv2d_dgrad", LOGITS, Y),
+        ("leaky_relu_backward", 2 * Y, Y),
+        ("batchnorm_backward", 4 * Y, Y),
+        ("conv2d_wgrad", X + Y, 0),
+        ("sgd_update", 0, 0),
+    ]
+
+
+def test_passes_are_bytes_per_output_of_convolutions_and_dense_layers():
+    assert memory_passes(normalized()) == (18 * Y + 2 * X + 6 * LOGITS) / (Y + LOGITS)
+
+
+def test_batch_normalization_reads_once_where_a_convolution_took_its_sums():
+    forward = traffic(normalized(("bn_act", "conv_statistics")))[1]
+    assert forward[0] == "batchnorm_apply" and forward[2:] == (Y, Y)
+
+
+def test_rows_name_the_buffers_that_count():
+    x = image = layers.Input((5,), name="image")
+    plan = plan_of(layers.Dense(5, activation="softmax", name="dense")(x), image)
+    assert traffic(plan)[0] == Row("conv2d_fprop", ("x", "dense.y"), LOGITS, LOGITS)
+
+
+def test_a_buffer_read_in_two_arguments_counts_once():
+    x = image = layers.Input((5,))
+    x = layers.Dense(5)(x)
+    rows = counts(plan_of(layers.Dense(5, activation="softmax")(layers.Add()([x, x])), image))
+    assert rows[1] == ("add_forward", LOGITS, LOGITS)
+
+
+def test_the_gradient_of_a_shared_weight_is_no_activation():
+    image, dense = layers.Input((5,)), layers.Dense(5)
+    rows = counts(plan_of(layers.Activation("softmax")(dense(dense(image))), image))
+    assert [row for row in rows if row[0] == "add_forward"] == [("add_forward", 0, 0)] * 2
+
+
+def test_no_fusion_adds_a_pass_and_all_together_save_more_than_half():
+    passes = []
+    for count in range(len(fuse.ALL) + 1):
+        loss, optimizer = losses.CategoricalCrossentropy(), optimizers.Adam()
+        model = networks.cnn()
+        passes.append(
+            memory_passes(Executor(model, get_ops("cpu"), loss, optimizer, fuse.ALL[:count]).plan("train", 32))
+        )
+    assert passes == sorted(passes, reverse=True) and passes[-1] < passes[0] / 2
