@@ -45,12 +45,12 @@ def assert_denormal_input_gives_zero(ops, rng, threads, op, shape, name, output)
 
 
 @pytest.mark.parametrize("winograd", [False, True], ids=["direct", "winograd"])
-@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=lambda case: f"{case[0]}-{case[2]}")
 def test_denormals_are_zero_to_convolutions(ops, rng, threads, case, winograd):
     _core.conv2d_allow_winograd(winograd)
     assert_denormal_input_gives_zero(ops, rng, threads, *case)
 
 
-@pytest.mark.parametrize("case", OTHERS, ids=str)
+@pytest.mark.parametrize("case", OTHERS, ids=lambda case: f"{case[0]}-{case[2]}")
 def test_denormals_are_zero_to_other_ops(ops, rng, threads, case):
     assert_denormal_input_gives_zero(ops, rng, threads, *case)
