@@ -138,6 +138,9 @@ def _cuts():
     yield Conv2DShape(1, 2, 2, 2, 200, 2, 2, (1, 1), "same")
     yield Conv2DShape(1, 300, 1, 3, 2, 5, 1, (2, 1), "same")
     yield Conv2DShape(1, 1, 300, 3, 2, 1, 5, (1, 2), "same")
+    yield Conv2DShape(1, 47, 46, 5, 3, 3, 3, (1, 1), "same")
+    yield Conv2DShape(1, 50, 46, 16, 16, 3, 3, (1, 1), "same")
+    yield Conv2DShape(3, 30, 26, 16, 16, 3, 3, (1, 1), "same")
 
 
 CONV2D = list(dict.fromkeys([*_seed_layers(), *_channels(), *_kernels(), *_images(), *_cuts()]))
@@ -150,6 +153,7 @@ CONV2D_FOR_THREADS = [
     Conv2DShape(1, 40, 40, 64, 40, 3, 3, (1, 1), "same"),
     Conv2DShape(1, 41, 39, 33, 70, 4, 3, (3, 2), "same"),
     Conv2DShape(3, 9, 200, 17, 33, 1, 1),
+    Conv2DShape(1, 50, 46, 16, 16, 3, 3, (1, 1), "same"),
     dense(97, 130, 33),
 ]
 

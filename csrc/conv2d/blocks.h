@@ -97,6 +97,8 @@ struct Wgrad {
 
   Wgrad(const Conv2DGeometry& g, bool norm);
 
+  // Parts that `pieces` of the images are shared out to; `parts` of them if the pieces are whole images.
+  int64_t part_count(int64_t pieces) const;
   int64_t first_image(int64_t part) const { return g.n * part / parts; }
   void begin(float* dw, float* db, float* m) const;
   // Rows [row, row_end) of `images` consecutive images (one if direct), of which x and dy are the first's.
@@ -105,10 +107,8 @@ struct Wgrad {
   void end(float* dw, const float* m) const;
 
   // dw and db from the parts' sums, added in order. db may be null.
-  void reduce(const float* partials, float* dw, float* db) const;
-
- private:
-  int64_t part_count() const;
+  void reduce(const float* partials, float* dw, float* db) const { reduce(partials, parts, dw, db); }
+  void reduce(const float* partials, int64_t count, float* dw, float* db) const;
 };
 
 // dgrad of a block, after its weights were prepared once. dgrad.cpp has it alone, backward.cpp beside wgrad.

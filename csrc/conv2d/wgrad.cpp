@@ -9,10 +9,10 @@ namespace fastconv {
 // the level-2 cache, against one multiplication a pixel at two a cycle: with 256 pixels a part that is a tenth. (conv4
 // of cnn at batch 32, 64 pixels an image: 16 parts 320 GFLOP/s, 8 parts 400; 2 cores of EPYC Zen 5, 2026-11-23.) Weights
 // that fill that cache alone come from a slower one; Winograd has four times as many sums.
-int64_t Wgrad::part_count() const {
+int64_t Wgrad::part_count(int64_t pieces) const {
   constexpr int64_t kMost = 16, kCacheFloats = 64 * 1024;
   const int64_t least = winograd || g.r * g.s * g.c * g.k > kCacheFloats ? 1024 : 256;
-  return std::clamp<int64_t>(g.n * g.p * g.q / least, 1, std::min(g.n, kMost));
+  return std::clamp<int64_t>(g.n * g.p * g.q / least, 1, std::min(pieces, kMost));
 }
 
 Wgrad::Wgrad(const Conv2DGeometry& geometry, bool norm)
@@ -20,7 +20,7 @@ Wgrad::Wgrad(const Conv2DGeometry& geometry, bool norm)
       winograd(conv2d_uses_winograd(g)),
       pass(WinogradPass::fprop(g)),
       layout(winograd ? pass.in : conv2d_x_layout(g, norm)),
-      parts(part_count()),
+      parts(part_count(g.n)),
       part_floats(whole_lines(g.r * g.s * g.c * g.k + g.k)),
       sums(winograd ? pass.weight_floats() : 0) {}
 
@@ -50,13 +50,13 @@ void Wgrad::end(float* dw, const float* m) const {
   if (winograd) FASTCONV_PICK(winograd_wgrad_finish)(m, 1, 0, g.c, g.k, 0, g.c, dw);
 }
 
-void Wgrad::reduce(const float* partials, float* dw, float* db) const {
+void Wgrad::reduce(const float* partials, int64_t count, float* dw, float* db) const {
   constexpr int64_t kChunk = 1024;
   const int64_t weights = g.r * g.s * g.c * g.k;
-  const auto reduce = [&](float* to, const float* from, int64_t count) {
-    std::memcpy(to, from, sizeof(float) * count);
-    for (int64_t part = 1; part < parts; ++part)
-      for (int64_t i = 0; i < count; ++i) to[i] += from[part * part_floats + i];
+  const auto reduce = [&](float* to, const float* from, int64_t floats) {
+    std::memcpy(to, from, sizeof(float) * floats);
+    for (int64_t part = 1; part < count; ++part)
+      for (int64_t i = 0; i < floats; ++i) to[i] += from[part * part_floats + i];
   };
   parallel_for(ceil_div(weights, kChunk), num_threads(), [&](int64_t item, int) {
     const int64_t begin = item * kChunk;
@@ -68,20 +68,45 @@ void Wgrad::reduce(const float* partials, float* dw, float* db) const {
 namespace {
 
 // The bands of wgrad alone, and the workspace: the parts' sums, then each thread's slot of copied rows of x and dy,
-// Winograd's scratch and its sums.
+// Winograd's scratch and its sums. A part is a range of strips, some rows of an image: few images keep all threads busy.
 struct Bands {
   RowLayout dy;
+  int64_t strip, strips_per_image, parts;
   int64_t rows, images, x_floats, dy_floats, scratch, slot, fixed;  // x_floats, dy_floats: of an image
 
   explicit Bands(const Wgrad& w)
       : dy(w.winograd ? WinogradPass::dgrad(w.g).in : RowLayout{w.g.p, w.g.q, w.g.k, 0, 0, false, false}),
+        strip(w.winograd ? 4 : 1),
+        strips_per_image(ceil_div(w.g.p, strip)),
+        parts(part_count(w, w.g.n * strips_per_image)),
         rows(w.winograd ? w.pass.band_rows(kScratchFloats) : rows_per_block(w.layout, w.g.p, w.g.stride_h, w.g.r)),
-        images(w.winograd ? w.pass.images_at_once(w.g.n / w.parts, rows) : 1),
+        images(w.winograd ? w.pass.images_at_once(std::max<int64_t>(w.g.n / parts, 1), rows) : 1),
         x_floats(w.winograd ? w.pass.rows_floats(rows) : slot_floats(w.layout, w.g.p, w.g.stride_h, w.g.r)),
         dy_floats(dy.floats(rows)),
         scratch(w.winograd ? w.pass.scratch_floats(images, rows) : 0),
         slot(images * (x_floats + dy_floats) + scratch + w.sums),
-        fixed(w.parts > 1 ? w.parts * w.part_floats : 0) {}
+        fixed(parts > 1 ? parts * w.part_floats : 0) {}
+
+  // One image in a few parts is not shared out as evenly as its weights are.
+  static int64_t part_count(const Wgrad& w, int64_t strips) {
+    constexpr int64_t kLeastOfOneImage = 8;
+    const int64_t count = w.part_count(strips);
+    return w.g.n == 1 && !w.winograd && count < kLeastOfOneImage ? 1 : count;
+  }
+
+  // Calls kernel(image, count, row, row_end) for the bands of a part: of one image, or of `count` small ones.
+  template <typename Kernel>
+  void for_each(const Conv2DGeometry& g, int64_t part, Kernel&& kernel) const {
+    const int64_t strips = g.n * strips_per_image, end = strips * (part + 1) / parts;
+    for (int64_t at = strips * part / parts; at < end;) {
+      const int64_t image = at / strips_per_image, first = image * strips_per_image;
+      const int64_t whole = at == first ? std::min(images, (end - first) / strips_per_image) : 0;
+      const int64_t image_end = std::min(g.p, (end - first) * strip);
+      for (int64_t row = (at - first) * strip; row < image_end; row += rows)
+        kernel(image, std::max<int64_t>(whole, 1), row, std::min(row + rows, image_end));
+      at = first + std::max<int64_t>(whole, 1) * strips_per_image;
+    }
+  }
 };
 
 // Dense, or few and small images: the weights are cut instead of the images. Every cut reads all of x and dy; dense
@@ -123,38 +148,33 @@ void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy
   const Bands bands(wgrad);
   const int threads = usable_threads(workspace_bytes, bands.fixed, bands.slot, "conv2d_wgrad");
   float* slots = workspace + bands.fixed;
-  if (wgrad.parts == 1 && !wgrad.winograd) {
+  if (bands.parts == 1 && !wgrad.winograd) {
     wgrad_by_weights(wgrad, bands, x, dy, dw, db, slots, threads);
     return;
   }
-  parallel_for(wgrad.parts, threads, [&](int64_t part, int thread) {
+  parallel_for(bands.parts, threads, [&](int64_t part, int thread) {
     float *x_scratch = slots + thread * bands.slot, *dy_scratch = x_scratch + bands.images * bands.x_floats;
     float *scratch = dy_scratch + bands.images * bands.dy_floats, *m = scratch + bands.scratch;
-    float* partial = wgrad.parts > 1 ? workspace + part * wgrad.part_floats : dw;
-    float* partial_b = !db ? nullptr : wgrad.parts > 1 ? partial + g.r * g.s * g.c * g.k : db;
+    float* partial = bands.parts > 1 ? workspace + part * wgrad.part_floats : dw;
+    float* partial_b = !db ? nullptr : bands.parts > 1 ? partial + g.r * g.s * g.c * g.k : db;
     wgrad.begin(partial, partial_b, m);
-    const int64_t last = wgrad.first_image(part + 1);
-    for (int64_t image = wgrad.first_image(part); image < last; image += bands.images) {
-      const int64_t images = std::min(bands.images, last - image);
-      for (int64_t row = 0; row < g.p; row += bands.rows) {
-        const int64_t row_end = std::min(row + bands.rows, g.p), rows = row_end - row;
-        const int64_t top = row * g.stride_h - g.pad_top;
-        const int64_t bottom =
-            wgrad.winograd ? wgrad.pass.end_row(row, rows) : (row_end - 1) * g.stride_h - g.pad_top + g.r;
-        Conv2DRows x_in, dy_in;
-        for (int64_t i = images; i-- > 0;) {
-          const float* x_image = x.data + (image + i) * g.h * g.w * g.c;
-          const float* dy_image = dy + (image + i) * g.p * g.q * g.k;
-          x_in = x_rows(wgrad.layout, x_image, x.norm, top, bottom, x_scratch + i * bands.x_floats);
-          dy_in = x_rows(bands.dy, dy_image, nullptr, row, row + round_up(rows, 4), dy_scratch + i * bands.dy_floats);
-        }
-        wgrad.add(x_in, bands.x_floats, inside(bands.dy, dy_in), bands.dy_floats, images, row, row_end, partial,
-                  partial_b, m, scratch);
+    bands.for_each(g, part, [&](int64_t image, int64_t count, int64_t row, int64_t row_end) {
+      const int64_t rows = row_end - row, top = row * g.stride_h - g.pad_top;
+      const int64_t bottom =
+          wgrad.winograd ? wgrad.pass.end_row(row, rows) : (row_end - 1) * g.stride_h - g.pad_top + g.r;
+      Conv2DRows x_in, dy_in;
+      for (int64_t i = count; i-- > 0;) {
+        const float* x_image = x.data + (image + i) * g.h * g.w * g.c;
+        const float* dy_image = dy + (image + i) * g.p * g.q * g.k;
+        x_in = x_rows(wgrad.layout, x_image, x.norm, top, bottom, x_scratch + i * bands.x_floats);
+        dy_in = x_rows(bands.dy, dy_image, nullptr, row, row + round_up(rows, 4), dy_scratch + i * bands.dy_floats);
       }
-    }
+      wgrad.add(x_in, bands.x_floats, inside(bands.dy, dy_in), bands.dy_floats, count, row, row_end, partial, partial_b,
+                m, scratch);
+    });
     wgrad.end(partial, m);
   });
-  if (wgrad.parts > 1) wgrad.reduce(workspace, dw, db);
+  if (bands.parts > 1) wgrad.reduce(workspace, bands.parts, dw, db);
 }
 
 }  // namespace fastconv
