@@ -87,12 +87,14 @@ void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, f
                      size_t workspace_bytes);
 
 // ---- kernels, one version per instruction set (fprop_simd.cpp, dgrad_simd.cpp, wgrad_simd.cpp) ----
-// fprop_block reads w as it lies, or packed: [K / kChannelsPerSweep][R][S*C][kChannelsPerSweep].
+// fprop_block reads w as it lies, or packed: [K / kChannelsPerSweep][R][S*C][kChannelsPerSweep]; of few filters, where
+// fprop_is_thin, always packed: [K][R][S*C].
 // packed_w: w as dgrad reads it, by phase, see dgrad_simd.cpp.
 // wgrad adds rows [row_begin, row_end) of one image to dw[r][sc_begin..sc_end) for all r, and to db unless null; sc
 // counts the contiguous run of S*C weights of one filter row. wgrad_bias adds them to db alone.
 #define FASTCONV_DECLARE_CONV2D(isa)                                                                                 \
   namespace isa {                                                                                                    \
+  bool conv2d_fprop_is_thin(const Conv2DGeometry& g) noexcept;                                                       \
   void conv2d_fprop_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t row_begin,                \
                          int64_t row_end) noexcept;                                                                  \
   void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const float* w, bool packed, const float* b, \

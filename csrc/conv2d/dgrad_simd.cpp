@@ -7,8 +7,10 @@
 //
 // packed_w holds the phases one after another, each as [C / kChannelsPerSweep][taps of r, reversed][taps of s,
 // reversed][K][kChannelsPerSweep]: what a tile reads is one contiguous run. (With 4096 channels in a row, as in a dense
-// layer, each of its loads met the same set of the first-level cache.)
+// layer, each of its loads met the same set of the first-level cache.) A phase of few channels that goes through the thin
+// tile is [C][taps of r, reversed][taps of s, reversed][K].
 #include "conv2d/conv2d.h"
+#include "conv2d/thin_tile.h"
 #include "conv2d/tile.h"
 
 namespace fastconv::FASTCONV_ISA {
@@ -81,6 +83,11 @@ void conv2d_dgrad_pack(const Conv2DGeometry& g, const float* w, float* packed_w,
   const int64_t tap = (rows - 1 - r / g.stride_h) * columns + columns - 1 - s / g.stride_w;
   const float* from = w + (r * g.s + s) * g.c * g.k;
   float* to = packed_w + packed_offset(g, first_r, first_s);
+  if (thin_pays(rows, columns * g.k, g.c)) {
+    for (int64_t c = c_begin; c < c_end; ++c)
+      for (int64_t k = 0; k < g.k; ++k) to[(c * rows * columns + tap) * g.k + k] = from[c * g.k + k];
+    return;
+  }
   for (int64_t c = c_begin; c < c_end; c += kChannelsPerSweep) {
     const int64_t width = g.c - c < kChannelsPerSweep ? g.c - c : kChannelsPerSweep;
     pack_channels(from + c * g.k, g.k, width, to + (rows * columns * c + tap * width) * g.k);
@@ -96,7 +103,7 @@ void conv2d_dgrad_block(const Conv2DGeometry& g, const Conv2DRows& dy, const flo
   t.y_step = g.stride_w * g.c;
   for (int64_t c = block.channel_begin; c < block.channel_end; c += kChannelsPerSweep) {
     const int64_t rest = g.c - c;
-    t.w_pitch = rest < kChannelsPerSweep ? rest : kChannelsPerSweep;
+    const int64_t channels = rest < kChannelsPerSweep ? rest : kChannelsPerSweep;
     for (int64_t h = block.row_begin; h < block.row_end; ++h) {
       const Phase rows = phase_of(h, g.stride_h, g.pad_top, g.r);
       const int64_t top = rows.base - (rows.taps - 1);  // dy row of the first (reversed) tap
@@ -105,17 +112,20 @@ void conv2d_dgrad_block(const Conv2DGeometry& g, const Conv2DRows& dy, const flo
       for (int64_t phase = 0; phase < g.stride_w && phase < g.w; ++phase) {
         const Phase columns = phase_of(phase, g.stride_w, g.pad_left, g.s);
         t.run = columns.taps * g.k;
+        const bool thin = thin_pays(rows.taps, t.run, g.c);
+        t.w_pitch = thin ? rows.taps * t.run : channels;
         t.rows = columns.taps ? end - skip : 0;
         t.w = packed_w;
         t.x = dy.at;
         if (t.rows > 0) {
           const int64_t left = columns.base - (columns.taps - 1) - conv2d_dgrad_first_column(g);
           t.x = dy.at + (top + skip - dy.first) * dy.pitch + (left + block.pixel_begin) * g.k;
-          t.w = packed_w + packed_offset(g, rows.first_tap, columns.first_tap) +
-                (rows.taps * columns.taps * c + skip * columns.taps * t.w_pitch) * g.k;
+          t.w = packed_w + packed_offset(g, rows.first_tap, columns.first_tap) + rows.taps * t.run * c +
+                skip * t.run * (thin ? 1 : channels);
         }
         t.y = dx + ((block.image * g.h + h) * g.w + block.pixel_begin + phase) * g.c + c;
-        tile_row(t, (block.pixel_end - block.pixel_begin - phase + g.stride_w - 1) / g.stride_w, t.w_pitch);
+        const int64_t pixels = (block.pixel_end - block.pixel_begin - phase + g.stride_w - 1) / g.stride_w;
+        (thin ? thin_row : tile_row)(t, pixels, channels);
       }
     }
   }

@@ -20,8 +20,11 @@ struct Parts {
 };
 
 // With 512 filters the rows of w, 2 KiB apart, meet few sets of the caches: packed, 512 channels at 16 x 16 went from 127
-// to 250 GFLOP/s (one core of EPYC Zen 5, 2026-11-23); few pixels do not pay for the copy.
-bool packs_weights(const Conv2DGeometry& g) { return g.k >= 512 && g.n * g.p * g.q >= 192; }
+// to 250 GFLOP/s (one core of EPYC Zen 5, 2026-11-23); few pixels do not pay for the copy. Few filters are read one after
+// another, as a single one lies.
+bool packs_weights(const Conv2DGeometry& g) {
+  return (g.k >= 512 && g.n * g.p * g.q >= 192) || (g.k > 1 && FASTCONV_PICK(conv2d_fprop_is_thin)(g));
+}
 
 void pack(const Conv2DGeometry& g, const float* w, float* packed_w) {
   constexpr int64_t kRows = 64;

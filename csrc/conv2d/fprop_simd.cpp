@@ -2,13 +2,21 @@
 // The rows it reads have zeros beside them where columns are padded, so the tile has no edge to test for; filter rows
 // that lie above or below the image are skipped.
 #include "conv2d/conv2d.h"
+#include "conv2d/thin_tile.h"
 #include "conv2d/tile.h"
 
 namespace fastconv::FASTCONV_ISA {
 
+bool conv2d_fprop_is_thin(const Conv2DGeometry& g) noexcept { return thin_pays(g.r, g.s * g.c, g.k); }
+
 void conv2d_fprop_pack(const Conv2DGeometry& g, const float* w, float* packed_w, int64_t row_begin,
                        int64_t row_end) noexcept {
   const int64_t rows = g.r * g.s * g.c;
+  if (conv2d_fprop_is_thin(g)) {
+    for (int64_t k = 0; k < g.k; ++k)
+      for (int64_t row = row_begin; row < row_end; ++row) packed_w[k * rows + row] = w[row * g.k + k];
+    return;
+  }
   for (int64_t k = 0; k < g.k; k += kChannelsPerSweep) {
     const int64_t width = g.k - k < kChannelsPerSweep ? g.k - k : kChannelsPerSweep;
     float* to = packed_w + k * rows;
@@ -24,11 +32,12 @@ void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const floa
   t.x_step = g.stride_w * g.c;
   t.run = g.s * g.c;
   t.y_step = g.k;
+  const bool thin = conv2d_fprop_is_thin(g);
   for (int64_t k = block.channel_begin; k < block.channel_end; k += kChannelsPerSweep) {
     const int64_t rest = block.channel_end - k;
     const int64_t channels = rest < kChannelsPerSweep ? rest : kChannelsPerSweep;
     const float* w_sweep = packed ? w + k * g.r * t.run : w + k;
-    t.w_pitch = packed ? channels : g.k;
+    t.w_pitch = thin ? g.r * t.run : packed ? channels : g.k;
     t.b = b ? b + k : nullptr;
     for (int64_t p = block.row_begin; p < block.row_end; ++p) {
       const int64_t top = p * g.stride_h - g.pad_top;
@@ -37,9 +46,9 @@ void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const floa
       if (r_end > g.r) r_end = g.r;
       t.rows = r_end - r_begin;  // not positive where the whole filter lies in the padding
       t.x = x.at + (top + r_begin - x.first) * x.pitch + block.pixel_begin * t.x_step;
-      t.w = w_sweep + r_begin * t.run * t.w_pitch;
+      t.w = w_sweep + r_begin * t.run * (thin ? 1 : t.w_pitch);
       t.y = y + ((block.image * g.p + p) * g.q + block.pixel_begin) * g.k + k;
-      tile_row(t, block.pixel_end - block.pixel_begin, channels);
+      (thin ? thin_row : tile_row)(t, block.pixel_end - block.pixel_begin, channels);
     }
   }
 }

@@ -4,6 +4,7 @@
 // dy[pixel][k]: a tile of sc entries times vectors of k stays in registers over all pixels of a block of rows and is
 // then added to dw once.
 #include "conv2d/conv2d.h"
+#include "conv2d/thin_wgrad_tile.h"
 #include "conv2d/wgrad_tile.h"
 
 namespace fastconv::FASTCONV_ISA {
@@ -44,10 +45,13 @@ void conv2d_wgrad_rows(const Conv2DGeometry& g, const Conv2DRows& x, const Conv2
                        int64_t row_begin, int64_t row_end, int64_t sc_begin, int64_t sc_end) noexcept {
   // A sweep over so many pixels touches two cache lines of x and two of dy for each: 32 KiB, and the sums of a tile go
   // to memory once in 1500 cycles. With many filters the lines of dy fall on few sets of the cache and are copied side
-  // by side first (512 channels, 16 x 16: 170 -> 230 GFLOP/s; EPYC Zen 5, 2026-11-23).
-  constexpr int64_t kPixels = 128, kDirectChannels = 256;
+  // by side first (512 channels, 16 x 16: 170 -> 230 GFLOP/s; EPYC Zen 5, 2026-11-23). Few filters take longer sweeps: their
+  // sums go to memory one by one.
+  constexpr int64_t kPixels = 128, kThinPixels = 1024, kDirectChannels = 256;
   alignas(64) float panel[kPixels * kChannelsPerSweep];
-  const int64_t rows_per_sweep = g.q < kPixels ? kPixels / g.q : 1;
+  const bool thin = thin_wgrad_pays(g.s * g.c, g.k);
+  const int64_t pixels_per_sweep = thin ? kThinPixels : kPixels;
+  const int64_t rows_per_sweep = g.q < pixels_per_sweep ? pixels_per_sweep / g.q : 1;
   WgradBlock t;
   t.x_row = g.stride_h * x.pitch;
   t.x_step = g.stride_w * g.c;
@@ -71,7 +75,9 @@ void conv2d_wgrad_rows(const Conv2DGeometry& g, const Conv2DRows& x, const Conv2
         t.dy_row = packs ? g.q * channels : dy.pitch;
         t.rows = end - begin;
         t.dw = dw + r * g.s * g.c * g.k + k;
-        if (channels == 2 * kLanes)
+        if (thin)
+          thin_wgrad_entries(t, sc_begin, sc_end, channels);
+        else if (channels == 2 * kLanes)
           wgrad_entries<2, false>(t, sc_begin, sc_end, kLanes);
         else if (channels > kLanes)
           wgrad_entries<2, true>(t, sc_begin, sc_end, int(channels - kLanes));
