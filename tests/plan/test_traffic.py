@@ -80,3 +80,15 @@ def test_no_fusion_adds_a_pass_and_all_together_save_more_than_half():
             memory_passes(Executor(model, get_ops("cpu"), loss, optimizer, fuse.ALL[:count]).plan("train", 32))
         )
     assert passes == sorted(passes, reverse=True) and passes[-1] < passes[0] / 2
+
+
+def test_a_view_goes_by_the_buffer_it_shows():
+    rows = traffic(normalized())
+    assert rows[3].buffers[0] == rows[2].buffers[-1]
+
+
+def test_batch_normalization_of_the_images_has_sums_alone_backward():
+    x = image = layers.Input((5,))
+    x = layers.BatchNormalization()(x)
+    rows = counts(plan_of(layers.Dense(5, activation="softmax")(x), image))
+    assert ("batchnorm_backward", 2 * LOGITS, 0) in rows
