@@ -52,7 +52,7 @@ def _panels(figure, rows: list[dict]) -> None:
     for network, line in zip(networks, panels, strict=True):
         for batch_size, axes in zip(batches, line, strict=True):
             chosen = [row for row in rows if (row["network"], row["batch_size"]) == (network, batch_size)]
-            _bars(axes, {_label(row, rows): row["ms_per_step"] for row in chosen}, bars)
+            draw_bars(axes, {_label(row, rows): row["ms_per_step"] for row in chosen}, bars)
             axes.set_title(f"{network}, batch {batch_size}", fontsize=10, color=TEXT, loc="left")
             if axes is not line[0]:
                 axes.set_yticklabels([])
@@ -63,13 +63,16 @@ def _label(row: dict, rows: list[dict]) -> str:
     return row["system"] if one else f"{row['system']}, threads {row['threads']}"
 
 
-def _bars(axes, times: dict[str, list[float]], bars: list[str]) -> None:
-    """Bars of the medians with a line from minimum to maximum, and the median in figures behind it."""
+def draw_bars(axes, times: dict[str, list[float]], bars: list[str], others: str = PEER) -> None:
+    """Bars of the medians with a line from minimum to maximum, and the median in figures behind it.
+
+    Those of fastconv beside its peers have a colour of their own; `others` is that of all else.
+    """
     widest = max(high for _, _, high in times.values())
     for place, bar in enumerate(bars):
         if bar in times:
             median, low, high = times[bar]
-            axes.barh(place, median, height=0.7, color=OURS if bar.startswith("fastconv") else PEER)
+            axes.barh(place, median, height=0.7, color=OURS if bar.startswith("fastconv") else others)
             axes.plot([low, high], [place, place], color=TEXT, linewidth=0.8)
             text = f"{median:.3g}" if median < 1000 else f"{median:.0f}"
             axes.text(high + 0.03 * widest, place, text, va="center", fontsize=8, color=TEXT)
