@@ -116,7 +116,7 @@ def page(results: dict, charts: list[str]) -> list[str]:
             [
                 *(str(row["batch_size"]), label(row), row["algorithm"]),
                 *(f"{median:.3f} ({low:.3f} to {high:.3f})", f"{unfused[row['batch_size']] / median:.2f}"),
-                *(f"{row['memory_passes']:.1f}", str(row["calls"]), f"{row['arena_mb']:.1f}"),
+                *(f"{row['memory_passes']:.2f}", str(row["calls"]), f"{row['arena_mb']:.1f}"),
             ]
         )
     head = ["batch", "fusions", "convolutions", "ms per bare step: median (min to max)", "speed, unfused = 1"]

@@ -43,8 +43,9 @@ def set_conv_algorithm(name: str) -> None:
         name: "auto" (the default) computes 3x3 convolutions of stride 1 through Winograd's F(4x4, 3x3) where that is
             faster; "direct" always sums the products themselves.
 
-    Winograd's sums have about twice the rounding error of direct ones (docs/kernels.md has the bounds), and one NaN or
-    infinity of the input reaches the whole 4x4 tiles of outputs that it meets, not only the 3x3 pixels around it.
+    Winograd's sums have about twice the rounding error of direct ones, those of the filters' gradients up to four times
+    (docs/kernels.md has the bounds), and one NaN or infinity of the input may reach the whole 4x4 tiles of outputs that
+    it meets, not only the 3x3 pixels around it.
 
     Raises:
         ValueError: on another name.
