@@ -2,6 +2,7 @@
 
     python benchmarks/ops.py --python-torch OTHER/bin/python       # every instruction set; some minutes
     python benchmarks/ops.py --quick --isa avx2 --threads 1
+    python benchmarks/ops.py --network cnn --conv-algorithm direct # to ops_direct_<date>
 
 The layers are those of the example networks (tests/shapes.py), of ResNet and of VGG. README.md beside this file has the
 rules. Prints a table and writes it as JSON, Markdown and a chart for each instruction set, with the machine, the
@@ -23,7 +24,7 @@ import report
 from ops_conv import PASSES, measure_passes, median_seconds
 from process import NotInstalled, Process
 
-from fastconv import _core, bench
+from fastconv import _core, bench, config
 
 HERE = Path(__file__).resolve().parent
 ROUNDS, SECONDS, LIMIT_SECONDS = 3, 0.03, 1.0
@@ -89,7 +90,8 @@ def page(results: dict) -> list[str]:
     def number(value, form):
         return "" if value is None else format(value, form)
 
-    lines = [f"# Kernels, {results['date']}", "", f"Batch {results['batch_size']}, {results['threads']} threads.", ""]
+    about = f"Batch {results['batch_size']}, {results['threads']} threads, convolutions: {results['conv_algorithm']}."
+    lines = [f"# Kernels, {results['date']}", "", about, ""]
     limits = [
         [isa, f"{of['fma_gflop_per_s']:.0f}", f"{of['bandwidth_gb_per_s']:.1f}"]
         for isa, of in results["limits"].items()
@@ -123,6 +125,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--isa", action="append", choices=_core.supported_isas(), help="default: all; repeatable")
     parser.add_argument("--threads", type=int, default=_core.num_threads(), help="default: all cores")
+    parser.add_argument("--conv-algorithm", choices=("auto", "direct"), default="auto", help="default: auto")
     parser.add_argument("--quick", action="store_true", help="few repetitions; cnn alone unless --network says more")
     parser.add_argument("--python-torch", default=sys.executable, metavar="PATH", help="a Python that has PyTorch")
     parser.add_argument("--out", type=Path, default=HERE / "results", help="folder of the results")
@@ -140,7 +143,9 @@ def main(argv: list[str]) -> None:
     )
     networks = args.network or (QUICK_NETWORKS if args.quick else ops_layers.NETWORKS)
     _core.set_num_threads(args.threads)
+    config.set_conv_algorithm(args.conv_algorithm)
     results = ops_report.header("ops.py", argv) | {"batch_size": args.batch_size, "limits": {}, "rows": []}
+    results["conv_algorithm"] = args.conv_algorithm
     for isa in args.isa or _core.supported_isas()[::-1]:
         _core.set_isa(isa)
         limits = results["limits"][isa] = bench.limits(limit_seconds)
@@ -148,7 +153,7 @@ def main(argv: list[str]) -> None:
             torch, results["versions"] = torch_process(args.python_torch, args.threads, isa, stack)
             results["rows"] += convolutions(networks, args.batch_size, isa, limits, torch, rounds, seconds)
         results["rows"] += others(args.batch_size, isa, limits, rounds, seconds)
-    name = f"ops_{results['date']}"
+    name = f"ops_{results['date']}" if args.conv_algorithm == "auto" else f"ops_direct_{results['date']}"
     report.write(args.out, name, results, page(results))
     for isa in results["limits"]:
         ops_report.chart(results, isa, args.out / f"{name}_{isa}.png")
