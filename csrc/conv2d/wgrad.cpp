@@ -137,6 +137,23 @@ void wgrad_dense(const Conv2DGeometry& g, const float* x, const float* dy, float
   });
 }
 
+// A part of a pointwise convolution: a range of pixels, whatever their images, in rows that make one sweep each. (8>8 on
+// 4096 images of 8 x 8, where an image is half a sweep: 68 -> 114 GFLOP/s; 2 cores of EPYC Zen 5, 2026-11-23.)
+void add_pixels(const Conv2DGeometry& g, const float* x, const float* dy, int64_t part, int64_t parts, float* dw,
+                float* db) {
+  constexpr int64_t kRow = 128;
+  const int64_t pixels = g.n * g.h * g.w, end = pixels * (part + 1) / parts;
+  const auto kernel = FASTCONV_PICK(conv2d_wgrad_rows);
+  for (int64_t at = pixels * part / parts, rows; at < end; at += rows * std::min(kRow, end - at)) {
+    rows = std::max<int64_t>((end - at) / kRow, 1);
+    Conv2DGeometry band = g;
+    band.n = 1;
+    band.h = band.p = rows;
+    band.w = band.q = std::min(kRow, end - at);
+    kernel(band, {x + at * g.c, 0, band.w * g.c}, {dy + at * g.k, 0, band.q * g.k}, dw, db, 0, rows, 0, g.c);
+  }
+}
+
 // Few and small images, or many weights: the weights are cut instead of the images. Every cut reads all of x and dy.
 void wgrad_by_weights(const Wgrad& wgrad, const Bands& bands, const Conv2DInput& x, const float* dy, float* dw,
                       float* db, float* slots, int threads) {
@@ -189,6 +206,10 @@ void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy
     float* partial = bands.parts > 1 ? workspace + part * wgrad.part_floats : dw;
     float* partial_b = !db ? nullptr : bands.parts > 1 ? partial + g.r * g.s * g.c * g.k : db;
     wgrad.begin(partial, partial_b, m);
+    if (pointwise(g) && !wgrad.layout.copied) {
+      add_pixels(g, x.data, dy, part, bands.parts, partial, partial_b);
+      return;
+    }
     bands.for_each(g, part, [&](int64_t image, int64_t count, int64_t row, int64_t row_end) {
       const int64_t rows = row_end - row, top = row * g.stride_h - g.pad_top;
       const int64_t bottom =
