@@ -31,9 +31,9 @@ def trained(request, sample):
     """A network after the recorded steps: what was recorded, and what fastconv got."""
     images, labels = sample
     recorded = RECORDED["runs"][request.param]
-    # With kernels that are not enlarged, one output of 131,072 at LeakyReLU's kink moves the second loss by 1e-4. Direct
-    # sums lie on TensorFlow's side of it on every instruction set, Winograd's rounding (twice as large) need not.
-    fastconv.config.set_conv_algorithm("direct" if recorded["gain"] == 1 else "auto")
+    # With kernels that are not enlarged, one output of 131,072 at LeakyReLU's kink moves the second loss by 1e-4.
+    # Direct sums lie on TensorFlow's side of it on every instruction set; Winograd's, rounded twice as much, need not.
+    fastconv.config.set_conv_algorithm("direct" if request.param == "cnn-gain-1" else "auto")
     factory = NETWORKS[recorded["network"]].factory
     fastconv.utils.clear_session()
     model = factory(dropout=0.0) if recorded["network"] == "cnn" else factory()
