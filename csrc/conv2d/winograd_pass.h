@@ -22,8 +22,7 @@ struct WinogradPass {
   }
   // Also what wgrad reads of dy: whole 4 x 4 tiles from the first row and column of dy on.
   static WinogradPass dgrad(const Conv2DGeometry& g) {
-    const int64_t left = 2 - g.pad_left;
-    const int64_t width = std::max(winograd_padded(g.w), left + winograd_padded(g.q) - 2);
+    const int64_t left = 2 - g.pad_left, width = std::max(winograd_padded(g.w), left + round_up(g.q, 4));
     return {{1, g.h, g.w, g.k, g.c}, layout(g.p, g.q, g.k, left, width), 2 - g.pad_top};
   }
 

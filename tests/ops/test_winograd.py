@@ -135,6 +135,16 @@ def test_one_nan_or_inf_stays_in_the_tiles_that_meet_it(winograd, rng, value):
     assert not np.delete(bad[1], slice(4, 12), axis=1).any()
 
 
+@pytest.mark.parametrize("op, output", [("conv2d_fprop", "y"), ("conv2d_dgrad", "dx"), ("conv2d_wgrad", "dw")])
+def test_padding_on_all_sides_makes_outputs_that_fill_more_tiles_than_the_image(winograd, rng, op, output):
+    shape = shapes.Conv2DShape(2, 11, 11, 32, 32, 3, 3, (1, 1), "same")
+    g = shape.geometry()._replace(p=13, q=13, pad_top=2, pad_left=2)
+    sizes = {"x": g.x_shape, "w": g.w_shape, "b": (g.k,), "dy": g.y_shape}
+    arguments = {name: float32(rng, *sizes[name]) for name in example(op, rng, shape) if name != "geometry"}
+    assert_close(winograd, op, output, arguments | {"geometry": g})
+    assert differs_from_direct(winograd, op, output, arguments | {"geometry": g})
+
+
 def test_other_convolutions_stay_direct(winograd, rng):
     cases = [(3, (2, 1), 32), (3, (1, 2), 32), (5, (1, 1), 32), (1, (1, 1), 32), (3, (1, 1), 3), (3, (1, 1), 4096)]
     for kernel, strides, channels in cases:
