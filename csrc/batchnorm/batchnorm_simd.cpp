@@ -295,16 +295,13 @@ void backward_apply(const float* dy, const float* x, const Lines& lines, const T
       get_all(group, b, offset.at + column, lanes);
       const float *from = x + start + column, *gradient = dy + start + column;
       float* to = dx + start + column;
-      for (int64_t line = 0; line < count; ++line) {
+      for (int64_t line = 0; line < count; ++line, from += lines.pitch, gradient += lines.pitch, to += lines.pitch) {
         for (int v = 0; v < group.vectors; ++v) {
           const f32v centered = sub(stream(group, from, v, lanes), mean[v]);
           const f32v z = transformed(centered, scale[v], beta[v]);
           const f32v dz = activation_gradient<kActivation>(stream(group, gradient, v, lanes), z, vslope);
           put(group, to + v * kLanes, fma(scale[v], dz, fma(centered, a[v], b[v])), lanes);
         }
-        from += lines.pitch;
-        gradient += lines.pitch;
-        to += lines.pitch;
       }
     });
   };
