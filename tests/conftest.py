@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import zlib
 
 import numpy as np
@@ -30,8 +31,10 @@ def pytest_generate_tests(metafunc):
     if "ops" in metafunc.fixturenames:
         from fastconv import _core
 
-        # The backends of this machine. A further one ("cuda") is a further name here and a branch in `ops`.
+        # The backends of this machine: each instruction set, and the CUDA kernels on the host where they were built.
         backends = [f"cpu-{isa}" for isa in _core.supported_isas()]
+        if importlib.util.find_spec("fastconv._emulator"):
+            backends.append("emulator")
         metafunc.parametrize("ops", backends, indirect=True)
 
 
@@ -47,6 +50,9 @@ def ops(request):
     from fastconv import _core
     from fastconv.ops import get_ops
 
+    if request.param == "emulator":
+        yield helpers.Runner(helpers.emulated_cuda(), np.float32, request.param)
+        return
     isa = request.param.removeprefix("cpu-")
     before = _core.isa()
     _core.set_isa(isa)

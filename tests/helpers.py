@@ -165,6 +165,16 @@ class Runner:
         return guard
 
 
+@functools.cache
+def emulated_cuda():
+    """The CUDA backend on NumPy arrays, its kernels run on the host."""
+    from fastconv import _emulator
+    from fastconv.ops.cuda_ops import CudaOps
+    from fastconv.ops.memory import HostMemory
+
+    return CudaOps(_emulator, HostMemory())
+
+
 REFERENCE = Runner(get_ops("numpy"), np.float64, "numpy")
 
 

@@ -20,4 +20,9 @@ void leaky_relu_backward(const float* dy, const float* x, float* dx, float slope
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_LEAKY_RELU)
 #undef FASTCONV_DECLARE_LEAKY_RELU
 
+namespace cuda {  // leaky_relu.cu: the same on a stream
+void leaky_relu_forward(const float* x, float* y, float slope, int64_t count, void* stream);
+void leaky_relu_backward(const float* dy, const float* x, float* dx, float slope, int64_t count, void* stream);
+}  // namespace cuda
+
 }  // namespace fastconv

@@ -1,0 +1,23 @@
+#include "leaky_relu/leaky_relu.h"
+
+#include "bind/cuda/pointers.h"
+
+namespace fastconv::bind {
+
+void register_cuda_leaky_relu(py::module_& m) {
+  m.def(
+      "leaky_relu_forward",
+      [](Address x, Address y, float slope, int64_t count, Address stream) {
+        cuda::leaky_relu_forward(at<const float>(x), at<float>(y), slope, count, stream_at(stream));
+      },
+      py::arg("x"), py::arg("y"), py::arg("slope"), py::arg("count"), py::arg("stream"));
+  m.def(
+      "leaky_relu_backward",
+      [](Address dy, Address x, Address dx, float slope, int64_t count, Address stream) {
+        cuda::leaky_relu_backward(at<const float>(dy), at<const float>(x), at<float>(dx), slope, count,
+                                  stream_at(stream));
+      },
+      py::arg("dy"), py::arg("x"), py::arg("dx"), py::arg("slope"), py::arg("count"), py::arg("stream"));
+}
+
+}  // namespace fastconv::bind

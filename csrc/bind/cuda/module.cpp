@@ -1,0 +1,22 @@
+// The module fastconv._cuda and, with the same kernels on the host, fastconv._emulator.
+#include <pybind11/pybind11.h>
+
+namespace fastconv::bind {
+
+namespace py = pybind11;
+
+void register_cuda_leaky_relu(py::module_& m);
+#ifdef FASTCONV_EMULATOR
+void register_emulator(py::module_& m);
+#endif
+
+}  // namespace fastconv::bind
+
+PYBIND11_MODULE(FASTCONV_CUDA_MODULE, m) {
+  using namespace fastconv::bind;
+  m.doc() = "CUDA kernels of fastconv, on addresses of device memory. fastconv.ops.cuda_ops checks the arrays.";
+  register_cuda_leaky_relu(m);
+#ifdef FASTCONV_EMULATOR
+  register_emulator(m);
+#endif
+}

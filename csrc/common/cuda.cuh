@@ -1,0 +1,150 @@
+// The words that device code is written in: nvcc turns them into PTX, a C++ compiler with FASTCONV_EMULATOR into calls of
+// csrc/emulator, which runs the same kernels on the host and checks what hardware does not. Kernels use nothing else of
+// CUDA but the attributes __global__, __device__ and __launch_bounds__.
+//
+//  - Global<T>, Shared<T>: arrays with an index. `global` makes the first on the host, from a pointer and a count; `shared`
+//    the second in a kernel, from a place in the launch's shared memory. load4 and store4 move four floats whose first
+//    lies on 16 bytes.
+//  - cp_async1, cp_async4: one or four floats from global to shared memory, zeros where not `valid`; they arrive at
+//    cp_async_wait<N>, which lets the N latest committed groups fly, in the thread that waits: others see them after sync.
+//  - mma_tf32: d += a * b of 16x8 by 8x8, by a warp. With g = lane / 4, t = lane % 4 a lane holds of a (row, column)
+//    = (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4), of b (t, g), (t + 4, g), of d (g, 2t), (g, 2t + 1), (g + 8, 2t),
+//    (g + 8, 2t + 1). PTX ISA 9.0, "Matrix Fragments for mma.m16n8k8".
+//  - sync, sync_warp, shfl_xor and mma_tf32 are reached by all threads of the block, or of the warp, together.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "common/cuda_types.h"
+#include "common/errors.h"
+
+#ifdef FASTCONV_EMULATOR
+#include "emulator/words.h"
+#else
+
+#include <cuda_runtime.h>
+
+namespace fastconv::cuda {
+
+using Stream = cudaStream_t;
+
+// ---- where a thread is; blocks are one-dimensional ----
+__device__ inline int thread() { return int(threadIdx.x); }
+__device__ inline int threads() { return int(blockDim.x); }
+__device__ inline int lane() { return int(threadIdx.x) % kWarp; }
+__device__ inline int warp() { return int(threadIdx.x) / kWarp; }
+__device__ inline int64_t block_x() { return blockIdx.x; }
+__device__ inline int64_t block_y() { return blockIdx.y; }
+__device__ inline int64_t block_z() { return blockIdx.z; }
+__device__ inline int64_t blocks_x() { return gridDim.x; }
+
+// ---- memory ----
+template <typename T>
+struct Global {
+  T* data;
+
+  __host__ __device__ explicit operator bool() const { return data; }
+  __device__ T load(int64_t i) const { return data[i]; }
+  __device__ void store(int64_t i, T value) const { data[i] = value; }
+  __device__ Float4 load4(int64_t i) const { return *reinterpret_cast<const Float4*>(data + i); }
+  __device__ void store4(int64_t i, const Float4& value) const { *reinterpret_cast<Float4*>(data + i) = value; }
+};
+
+template <typename T>
+Global<T> global(T* data, int64_t) {
+  return {data};
+}
+
+template <typename T>
+struct Shared {
+  T* data;
+
+  __device__ T load(int i) const { return data[i]; }
+  __device__ void store(int i, T value) const { data[i] = value; }
+  __device__ Float4 load4(int i) const { return *reinterpret_cast<const Float4*>(data + i); }
+  __device__ void store4(int i, const Float4& value) const { *reinterpret_cast<Float4*>(data + i) = value; }
+  __device__ Shared from(int i, int) const { return {data + i}; }
+};
+
+extern __shared__ Float4 shared_memory[];
+
+// `count` elements at `offset_bytes` of the launch's shared memory.
+template <typename T>
+__device__ Shared<T> shared(int offset_bytes, int) {
+  return {reinterpret_cast<T*>(reinterpret_cast<char*>(shared_memory) + offset_bytes)};
+}
+
+__device__ inline void cp_async1(Shared<float> to, int i, Global<const float> from, int64_t j, bool valid) {
+  const unsigned address = unsigned(__cvta_generic_to_shared(to.data + i));
+  const float* source = valid ? from.data + j : from.data;  // not read if not valid
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(address), "l"(source), "r"(valid ? 4 : 0));
+}
+
+__device__ inline void cp_async4(Shared<float> to, int i, Global<const float> from, int64_t j, bool valid) {
+  const unsigned address = unsigned(__cvta_generic_to_shared(to.data + i));
+  const float* source = valid ? from.data + j : from.data;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(source), "r"(valid ? 16 : 0));
+}
+
+__device__ inline void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+
+template <int kInFlight>
+__device__ inline void cp_async_wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kInFlight) : "memory");
+}
+
+// ---- together ----
+__device__ inline void sync() { __syncthreads(); }
+__device__ inline void sync_warp() { __syncwarp(); }
+
+template <typename T>
+__device__ T shfl_xor(T value, int mask) {
+  return __shfl_xor_sync(0xffffffffu, value, mask);
+}
+
+// ---- arithmetic ----
+// The nearest number of 10 bits of mantissa, ties away from zero, in the upper bits of a float.
+__device__ inline uint32_t tf32(float x) {
+  uint32_t bits;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+  return bits;
+}
+
+__device__ inline float as_float(uint32_t bits) { return __uint_as_float(bits); }
+
+__device__ inline void mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+__device__ inline uint32_t multiply_high(uint32_t a, uint32_t b) { return __umulhi(a, b); }
+
+// ---- from the host ----
+inline void check(cudaError_t error, const char* what) {
+  if (error != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
+}
+
+inline void check_grid(const char* name, const Grid& grid) {
+  if (grid.x < 1 || grid.x > INT32_MAX || grid.y < 1 || grid.y > UINT16_MAX || grid.z < 1 || grid.z > UINT16_MAX)
+    fail(name, "a grid of 1 to 2147483647 x 65535 x 65535 blocks",
+         std::to_string(grid.x) + " x " + std::to_string(grid.y) + " x " + std::to_string(grid.z));
+}
+
+// Calls kernel(arguments...) in every thread of every block.
+template <typename... Parameters, typename... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, int threads, int shared_bytes,
+            Stream stream, const Arguments&... arguments) {
+  constexpr int kSharedBytesUnasked = 48 * 1024;
+  check_grid(name, grid);
+  if (shared_bytes > kSharedBytesUnasked)
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes), name);
+  const dim3 blocks(unsigned(grid.x), unsigned(grid.y), unsigned(grid.z));
+  kernel<<<blocks, threads, shared_bytes, stream> > >(Parameters(arguments)...);
+  check(cudaGetLastError(), name);
+}
+
+}  // namespace fastconv::cuda
+
+#endif

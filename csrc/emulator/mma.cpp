@@ -1,0 +1,42 @@
+// Tensor cores: lanes' fragments gathered, multiplied, given back. The layouts are those of the PTX ISA, as cuda.cuh has them.
+#include "common/cuda.cuh"
+
+namespace fastconv::cuda {
+namespace {
+
+constexpr int kM = 16, kN = 8, kK = 8;
+
+struct Argument {
+  float* d;
+  const uint32_t *a, *b;
+};
+
+// Hardware reads the upper 19 bits of a TF32 operand.
+float operand(uint32_t bits) { return as_float(bits & ~((1u << 13) - 1)); }
+
+void multiply(void* const* lanes) {
+  float a[kM][kK], b[kK][kN];
+  for (int lane = 0; lane < kWarp; ++lane) {
+    const Argument& from = *static_cast<Argument*>(lanes[lane]);
+    const int g = lane / 4, t = lane % 4;
+    for (int i = 0; i < 4; ++i) a[g + i % 2 * 8][t + i / 2 * 4] = operand(from.a[i]);
+    for (int i = 0; i < 2; ++i) b[t + i * 4][g] = operand(from.b[i]);
+  }
+  for (int lane = 0; lane < kWarp; ++lane) {
+    float* d = static_cast<Argument*>(lanes[lane])->d;
+    for (int i = 0; i < 4; ++i) {
+      const int row = lane / 4 + i / 2 * 8, column = lane % 4 * 2 + i % 2;
+      for (int k = 0; k < kK; ++k) d[i] += a[row][k] * b[k][column];
+    }
+  }
+}
+
+}  // namespace
+
+void mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], const char* file, int line) {
+  Argument argument = {d, a, b};
+  if (lane() == 0) emulator::machine().count_mma();
+  emulator::machine().wait_for_warp("mma_tf32", {file, line}, multiply, &argument);
+}
+
+}  // namespace fastconv::cuda
