@@ -140,9 +140,12 @@ void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, i
   check_grid(name, grid);
   if (shared_bytes > kSharedBytesUnasked)
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes), name);
-  const dim3 blocks(unsigned(grid.x), unsigned(grid.y), unsigned(grid.z));
-  kernel<<<blocks, threads, shared_bytes, stream> > >(Parameters(arguments)...);
-  check(cudaGetLastError(), name);
+  cudaLaunchConfig_t config = {};
+  config.gridDim = dim3(unsigned(grid.x), unsigned(grid.y), unsigned(grid.z));
+  config.blockDim = dim3(unsigned(threads));
+  config.dynamicSmemBytes = size_t(shared_bytes);
+  config.stream = stream;
+  check(cudaLaunchKernelEx(&config, kernel, Parameters(arguments)...), name);
 }
 
 }  // namespace fastconv::cuda
