@@ -93,9 +93,9 @@ struct BatchNormBands {
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_BATCHNORM)
 #undef FASTCONV_DECLARE_BATCHNORM
 
-namespace cuda {  // batchnorm.cu: the end of sums that another kernel took, part by part
+namespace cuda {  // statistics.cu: the end of sums that another kernel took, part by part
 // `partials`, two floats a part and channel: partials[(2 * part + i) * channels + c], i = 0: the mean, i = 1: m2 of rows
-// [part * rows_per_part, (part + 1) * rows_per_part); merged in order of the parts.
+// [part * rows_per_part, (part + 1) * rows_per_part), none of them empty; merged in double, in a fixed order.
 void batchnorm_finish_statistics(const float* partials, int64_t parts, int64_t rows_per_part, int64_t rows,
                                  int64_t channels, const BatchNormStatistics& to, void* stream);
 // The same with i = 0: sum of dz, i = 1: sum of dz * (x - mean), of any rows.
