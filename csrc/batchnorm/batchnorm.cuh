@@ -36,9 +36,12 @@ struct ChannelNorm {
   __device__ float gradient_z(float dy, float x) const { return leaky_relu_gradient(dy, z(x), slope); }
 };
 
-__device__ inline ChannelNorm channel_norm(const Norm& norm, int64_t c) {
+__device__ inline ChannelNorm channel_norm(const Norm& norm, int64_t c, float rstd) {
   const float gamma = norm.gamma ? norm.gamma.load(c) : 1.0f;
-  return {norm.mean.load(c), norm.rstd.load(c) * gamma, norm.beta ? norm.beta.load(c) : 0.0f, norm.slope};
+  return {norm.mean.load(c), rstd * gamma, norm.beta ? norm.beta.load(c) : 0.0f, norm.slope};
+}
+__device__ inline ChannelNorm channel_norm(const Norm& norm, int64_t c) {
+  return channel_norm(norm, c, norm.rstd.load(c));
 }
 
 }  // namespace fastconv::cuda

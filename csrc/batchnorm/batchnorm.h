@@ -93,11 +93,25 @@ struct BatchNormBands {
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_BATCHNORM)
 #undef FASTCONV_DECLARE_BATCHNORM
 
-namespace cuda {  // statistics.cu: the end of sums that another kernel took, part by part
+namespace cuda {  // batchnorm.cu: the same on a stream. `workspace` has the bytes of batchnorm_workspace_bytes.
+size_t batchnorm_workspace_bytes(int64_t rows, int64_t channels);  // of forward and of backward
+void batchnorm_forward(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta, float* y,
+                       const BatchNormStatistics& statistics, float slope, float* workspace, void* stream);
+void batchnorm_apply(int64_t rows, int64_t channels, const float* x, const float* mean, const float* rstd,
+                     const float* gamma, const float* beta, float* y, float slope, void* stream);
+void batchnorm_inference(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta,
+                         const float* moving_mean, const float* moving_variance, float* y, double epsilon, float slope,
+                         void* stream);
+void batchnorm_backward(int64_t rows, int64_t channels, const float* dy, const float* x, const float* gamma,
+                        const float* beta, const float* mean, const float* rstd, float* dx,
+                        const BatchNormGradients& gradients, float slope, float* workspace, void* stream);
+
+// statistics.cu: the end of sums that another kernel took, part by part.
 // `partials`, two floats a part and channel: partials[(2 * part + i) * channels + c], i = 0: the mean, i = 1: m2 of rows
-// [part * rows_per_part, (part + 1) * rows_per_part), none of them empty; merged in double, in a fixed order.
-void batchnorm_finish_statistics(const float* partials, int64_t parts, int64_t rows_per_part, int64_t rows,
-                                 int64_t channels, const BatchNormStatistics& to, void* stream);
+// [part * rows_per_part, (part + 1) * rows_per_part), none of them empty; merged in double, in a fixed order. The means
+// are less `origin[c]`, where that is not null: a number of the channel, so that no digits go where the mean is large.
+void batchnorm_finish_statistics(const float* partials, const float* origin, int64_t parts, int64_t rows_per_part,
+                                 int64_t rows, int64_t channels, const BatchNormStatistics& to, void* stream);
 // The same with i = 0: sum of dz, i = 1: sum of dz * (x - mean), of any rows.
 void batchnorm_finish_gradients(const float* partials, int64_t parts, int64_t rows, int64_t channels, const float* rstd,
                                 const float* gamma, const BatchNormGradients& to, void* stream);

@@ -1,4 +1,4 @@
-// From the sums of a tensor's parts to what batch normalization writes: as in statistics.cpp, in double and a fixed order.
+// From the sums of parts of a tensor to what batch normalization writes: statistics.cpp, in double and a fixed order.
 #include <cmath>
 
 #include "batchnorm/batchnorm.h"
@@ -45,8 +45,8 @@ struct Gradients {
 // With all means taken from that of the first part, the sums of n * d and n * d * d lose at most a factor of `parts` to
 // cancellation, of 2^53.
 __global__ void __launch_bounds__(kThreads)
-    finish_statistics_kernel(Global<const float> partials, int64_t parts, int64_t rows_per_part, int64_t rows,
-                             int64_t channels, Statistics to) {
+    finish_statistics_kernel(Global<const float> partials, Global<const float> origin, int64_t parts,
+                             int64_t rows_per_part, int64_t rows, int64_t channels, Statistics to) {
   const int64_t c = block_x() * kChannels + thread() % kChannels;
   const bool inside = c < channels;
   const double pivot = inside ? partials.load(c) : 0.0f;
@@ -57,7 +57,8 @@ __global__ void __launch_bounds__(kThreads)
     return Sums{count * d, partials.load((2 * part + 1) * channels + c) + count * d * d};
   });
   if (thread() >= kChannels || !inside) return;
-  const double shift = sum.first / double(rows), mean = pivot + shift, m2 = sum.second - sum.first * shift;
+  const double start = origin ? origin.load(c) : 0.0f;
+  const double shift = sum.first / double(rows), mean = start + pivot + shift, m2 = sum.second - sum.first * shift;
   const double variance = (m2 < 0.0 ? 0.0 : m2) / double(rows);
   to.mean.store(c, float(mean));
   to.rstd.store(c, float(1.0 / sqrt(variance + to.epsilon)));
@@ -88,8 +89,8 @@ constexpr int kSharedBytes = kWarps * kChannels * int(sizeof(Sums));
 
 }  // namespace
 
-void batchnorm_finish_statistics(const float* partials, int64_t parts, int64_t rows_per_part, int64_t rows,
-                                 int64_t channels, const BatchNormStatistics& to, void* stream) {
+void batchnorm_finish_statistics(const float* partials, const float* origin, int64_t parts, int64_t rows_per_part,
+                                 int64_t rows, int64_t channels, const BatchNormStatistics& to, void* stream) {
   const Statistics outputs = {global(to.mean, channels),
                               global(to.rstd, channels),
                               global(to.moving_mean, channels),
@@ -97,7 +98,8 @@ void batchnorm_finish_statistics(const float* partials, int64_t parts, int64_t r
                               to.momentum,
                               to.epsilon};
   launch("batchnorm_finish_statistics", finish_statistics_kernel, finish_grid(channels), kThreads, kSharedBytes,
-         Stream(stream), global(partials, 2 * parts * channels), parts, rows_per_part, rows, channels, outputs);
+         Stream(stream), global(partials, 2 * parts * channels), global(origin, channels), parts, rows_per_part, rows,
+         channels, outputs);
 }
 
 void batchnorm_finish_gradients(const float* partials, int64_t parts, int64_t rows, int64_t channels, const float* rstd,

@@ -5,9 +5,18 @@ The same class runs the kernels on the host, with NumPy arrays and `fastconv._em
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 _FLOAT = np.dtype(np.float32)
+
+
+def _rows(name: str, array) -> tuple[int, int]:
+    """How many rows an array has, and their length, the size of its last axis."""
+    if not array.size or not array.ndim:
+        raise ValueError(f"{name}: expected at least one row of at least one number. Received: shape {array.shape}")
+    return array.size // array.shape[-1], array.shape[-1]
 
 
 class CudaOps:
@@ -44,8 +53,91 @@ class CudaOps:
             raise ValueError(f"{name}: expected {size} elements. Received: shape {array.shape}")
         return self.memory.pointer(array)
 
+    def _scratch(self, op: str, workspace, wanted: int) -> int:
+        """The address of a workspace of at least `wanted` bytes."""
+        size = 0 if workspace is None else workspace.size
+        if size * _FLOAT.itemsize < wanted:
+            raise ValueError(f"{op}: expected {wanted} bytes of workspace. Received: {size * _FLOAT.itemsize}")
+        return self._at("workspace", workspace, size)
+
     def workspace_bytes(self, op, shapes, attrs):
+        if op in ("batchnorm_forward", "batchnorm_backward"):
+            *rows, channels = shapes["x"]
+            return self._kernels.batchnorm_workspace_bytes(math.prod(rows), channels)
         return 0
+
+    def batchnorm_forward(
+        self, x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace
+    ):
+        at, (rows, channels) = self._at, _rows("x", x)
+        self._kernels.batchnorm_forward(
+            rows,
+            channels,
+            at("x", x, x.size),
+            at("gamma", gamma, channels),
+            at("beta", beta, channels),
+            at("y", y, x.size),
+            at("mean", mean, channels),
+            at("rstd", rstd, channels),
+            at("moving_mean", moving_mean, channels),
+            at("moving_variance", moving_variance, channels),
+            momentum,
+            epsilon,
+            slope,
+            self._scratch("batchnorm_forward", workspace, self._kernels.batchnorm_workspace_bytes(rows, channels)),
+            self.memory.stream(),
+        )
+
+    def batchnorm_apply(self, x, gamma, beta, mean, rstd, y, slope):
+        at, (rows, channels) = self._at, _rows("x", x)
+        self._kernels.batchnorm_apply(
+            rows,
+            channels,
+            at("x", x, x.size),
+            at("gamma", gamma, channels),
+            at("beta", beta, channels),
+            at("mean", mean, channels),
+            at("rstd", rstd, channels),
+            at("y", y, x.size),
+            slope,
+            self.memory.stream(),
+        )
+
+    def batchnorm_inference(self, x, gamma, beta, moving_mean, moving_variance, y, epsilon, slope):
+        at, (rows, channels) = self._at, _rows("x", x)
+        self._kernels.batchnorm_inference(
+            rows,
+            channels,
+            at("x", x, x.size),
+            at("gamma", gamma, channels),
+            at("beta", beta, channels),
+            at("moving_mean", moving_mean, channels),
+            at("moving_variance", moving_variance, channels),
+            at("y", y, x.size),
+            epsilon,
+            slope,
+            self.memory.stream(),
+        )
+
+    def batchnorm_backward(self, dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, coefficients, slope, workspace):
+        at, (rows, channels) = self._at, _rows("x", x)
+        self._kernels.batchnorm_backward(
+            rows,
+            channels,
+            at("dy", dy, x.size),
+            at("x", x, x.size),
+            at("gamma", gamma, channels),
+            at("beta", beta, channels),
+            at("mean", mean, channels),
+            at("rstd", rstd, channels),
+            at("dx", dx, x.size),
+            at("dgamma", dgamma, channels),
+            at("dbeta", dbeta, channels),
+            at("coefficients", coefficients, 2 * channels),
+            slope,
+            self._scratch("batchnorm_backward", workspace, self._kernels.batchnorm_workspace_bytes(rows, channels)),
+            self.memory.stream(),
+        )
 
     def leaky_relu_forward(self, x, y, slope):
         at, stream = self._at, self.memory.stream()
