@@ -7,6 +7,7 @@
 //    lies on 16 bytes.
 //  - cp_async1, cp_async4: one or four floats from global to shared memory, zeros where not `valid`; they arrive at
 //    cp_async_wait<N>, which lets the N latest committed groups fly, in the thread that waits: others see them after sync.
+//  - atomic_min: what is there becomes the smaller of it and `value`. Whole numbers only: their order does not matter.
 //  - mma_tf32: d += a * b of 16x8 by 8x8, by a warp. With g = lane / 4, t = lane % 4 a lane holds of a (row, column)
 //    = (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4), of b (t, g), (t + 4, g), of d (g, 2t), (g, 2t + 1), (g + 8, 2t),
 //    (g + 8, 2t + 1). PTX ISA 9.0, "Matrix Fragments for mma.m16n8k8".
@@ -65,6 +66,10 @@ struct Shared {
   __device__ void store4(int i, const Float4& value) const { *reinterpret_cast<Float4*>(data + i) = value; }
   __device__ Shared from(int i, int) const { return {data + i}; }
 };
+
+__device__ inline void atomic_min(Global<uint64_t> to, int64_t i, uint64_t value) {
+  atomicMin(reinterpret_cast<unsigned long long*>(to.data + i), static_cast<unsigned long long>(value));
+}
 
 extern __shared__ Float4 shared_memory[];
 

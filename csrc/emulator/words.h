@@ -76,6 +76,11 @@ Global<T> global(T* data, int64_t count) {
   return {data, count};
 }
 
+inline void atomic_min(Global<uint64_t> to, int64_t i, uint64_t value, FASTCONV_HERE) {
+  to.check(i, 1, "atomic_min", {file, line});
+  if (value < to.data[i]) to.data[i] = value;
+}
+
 template <typename T>
 struct Shared {
   int offset, count;  // bytes, elements

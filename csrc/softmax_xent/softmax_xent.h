@@ -22,4 +22,15 @@ void softmax_xent(const float* x, const float* labels, double* totals, float* dx
 // Throws std::invalid_argument, before anything is written, unless 0 <= labels[i] < classes for all i.
 void softmax_xent(const float* x, const int32_t* labels, double* totals, float* dx, int64_t rows, int64_t classes);
 
+namespace cuda {  // softmax_xent.cu: the same on a stream; totals have only one block to sum them, in a fixed order
+void softmax_forward(const float* x, float* y, int64_t rows, int64_t classes, void* stream);
+void softmax_backward(const float* dy, const float* y, float* dx, int64_t rows, int64_t classes, void* stream);
+
+// Class numbers are where only the kernel sees them: one that is out of range makes the loss and its row of dx NaN.
+void softmax_xent(const float* x, const float* labels, double* totals, float* dx, int64_t rows, int64_t classes,
+                  void* stream);
+void softmax_xent(const float* x, const int32_t* labels, double* totals, float* dx, int64_t rows, int64_t classes,
+                  void* stream);
+}  // namespace cuda
+
 }  // namespace fastconv

@@ -146,3 +146,80 @@ class CudaOps:
     def leaky_relu_backward(self, dy, x, dx, slope):
         at, size, stream = self._at, dy.size, self.memory.stream()
         self._kernels.leaky_relu_backward(at("dy", dy, size), at("x", x, size), at("dx", dx, size), slope, size, stream)
+
+    def softmax_forward(self, x, y):
+        at, (rows, classes) = self._at, _rows("x", x)
+        self._kernels.softmax_forward(at("x", x, x.size), at("y", y, x.size), rows, classes, self.memory.stream())
+
+    def softmax_backward(self, dy, y, dx):
+        at, size, (rows, classes) = self._at, dy.size, _rows("dy", dy)
+        arrays = at("dy", dy, size), at("y", y, size), at("dx", dx, size)
+        self._kernels.softmax_backward(*arrays, rows, classes, self.memory.stream())
+
+    def softmax_xent(self, x, labels, totals, dx):
+        at, (rows, classes) = self._at, _rows("x", x)
+        numbers = labels.ndim == 1 and x.ndim > 1
+        self._kernels.softmax_xent(
+            at("x", x, x.size),
+            at("labels", labels, rows, np.int32) if numbers else at("labels", labels, x.size),
+            numbers,
+            at("totals", totals, 2, np.float64),
+            at("dx", dx, x.size),
+            rows,
+            classes,
+            self.memory.stream(),
+        )
+
+    def dropout_forward(self, x, seed, step, y, rate, stream):
+        self._dropout(("x", x), seed, step, ("y", y), rate, stream)
+
+    def dropout_backward(self, dy, seed, step, dx, rate, stream):
+        self._dropout(("dy", dy), seed, step, ("dx", dx), rate, stream)
+
+    def _dropout(self, source, seed, step, result, rate, stream):
+        at, size = self._at, source[1].size
+        counters = at("seed", seed, 1, np.int64), at("step", step, 1, np.int64)
+        self._kernels.dropout_forward(
+            at(*source, size), *counters, at(*result, size), rate, stream, size, self.memory.stream()
+        )
+
+    def first_non_finite(self, x):
+        """Waits for the answer, and for all that was launched before."""
+        first = self.memory.full(1, -1, np.int64)
+        self._kernels.first_non_finite(
+            self._at("x", x, x.size), self.memory.pointer(first), x.size, self.memory.stream()
+        )
+        return int(self.memory.to_host(first)[0])
+
+    def add_forward(self, a, b, y):
+        at, size = self._at, a.size
+        self._kernels.add_forward(at("a", a, size), at("b", b, size), at("y", y, size), size, self.memory.stream())
+
+    def adam_update(self, w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon):
+        at, size = self._at, w.size
+        self._kernels.adam_update(
+            at("w", w, size),
+            at("dw", dw, size),
+            at("m", m, size),
+            at("v", v, size),
+            size,
+            at("learning_rate", learning_rate, 1),
+            at("step", step, 1, np.int64),
+            beta_1,
+            beta_2,
+            epsilon,
+            self.memory.stream(),
+        )
+
+    def sgd_update(self, w, dw, velocity, learning_rate, momentum, nesterov):
+        at, size = self._at, w.size
+        self._kernels.sgd_update(
+            at("w", w, size),
+            at("dw", dw, size),
+            at("velocity", velocity, size),
+            size,
+            at("learning_rate", learning_rate, 1),
+            momentum,
+            nesterov,
+            self.memory.stream(),
+        )

@@ -8,6 +8,12 @@ import numpy as np
 class HostMemory:
     """NumPy arrays: of the CPU backend, and of the emulator that runs CUDA kernels on the host."""
 
+    def full(self, shape, value, dtype) -> np.ndarray:
+        return np.full(shape, value, dtype)
+
+    def to_host(self, array: np.ndarray) -> np.ndarray:
+        return array
+
     def pointer(self, array: np.ndarray) -> int:
         return array.ctypes.data
 
@@ -25,6 +31,13 @@ class DeviceMemory:
         import cupy
 
         self._cupy = cupy
+
+    def full(self, shape, value, dtype):
+        return self._cupy.full(shape, value, dtype)
+
+    def to_host(self, array) -> np.ndarray:
+        """A copy, once all that was launched before is done."""
+        return array.get()
 
     def pointer(self, array) -> int:
         return array.data.ptr

@@ -6,7 +6,11 @@ namespace fastconv::bind {
 namespace py = pybind11;
 
 void register_cuda_batchnorm(py::module_& m);
+void register_cuda_dropout(py::module_& m);
+void register_cuda_elementwise(py::module_& m);
 void register_cuda_leaky_relu(py::module_& m);
+void register_cuda_optimizer(py::module_& m);
+void register_cuda_softmax_xent(py::module_& m);
 #ifdef FASTCONV_EMULATOR
 void register_emulator(py::module_& m);
 #endif
@@ -17,7 +21,11 @@ PYBIND11_MODULE(FASTCONV_CUDA_MODULE, m) {
   using namespace fastconv::bind;
   m.doc() = "CUDA kernels of fastconv, on addresses of device memory. fastconv.ops.cuda_ops checks the arrays.";
   register_cuda_batchnorm(m);
+  register_cuda_dropout(m);
+  register_cuda_elementwise(m);
   register_cuda_leaky_relu(m);
+  register_cuda_optimizer(m);
+  register_cuda_softmax_xent(m);
 #ifdef FASTCONV_EMULATOR
   register_emulator(m);
 #endif
