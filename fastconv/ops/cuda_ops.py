@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 _FLOAT = np.dtype(np.float32)
+_WORD_TYPES = (_FLOAT, np.dtype(np.int32))  # of labels
 
 
 def _rows(name: str, array) -> tuple[int, int]:
@@ -221,5 +222,46 @@ class CudaOps:
             at("learning_rate", learning_rate, 1),
             momentum,
             nesterov,
+            self.memory.stream(),
+        )
+
+    # ---- beyond the protocol: what a step that never asks the host needs besides its plan
+
+    def gather_batch(self, data, labels, order, position, x, y, scale=1.0, offset=0.0):
+        """x = data[order[position:]] * scale + offset and y = labels[order[position:]], as many as x holds.
+
+        data is uint8 or float32, labels int32 or float32, order and position (one element) int64. That the numbers in
+        `order` are of samples is not checked.
+        """
+        at, samples, batch = self._at, len(data), len(x)
+        size, label_size = data.size // samples, labels.size // samples
+        is_bytes = data.dtype == np.uint8
+        label_type = labels.dtype if labels.dtype in _WORD_TYPES else _FLOAT
+        self._kernels.gather_batch(
+            at("data", data, samples * size, np.uint8 if is_bytes else _FLOAT),
+            is_bytes,
+            at("labels", labels, samples * label_size, label_type),
+            at("order", order, samples, np.int64),
+            at("position", position, 1, np.int64),
+            at("x", x, batch * size),
+            at("y", y, batch * label_size, label_type),
+            samples,
+            size,
+            label_size,
+            batch,
+            scale,
+            offset,
+            self.memory.stream(),
+        )
+
+    def advance(self, batch, position, step=None, totals=None, running=None):
+        """position += batch, step += 1 and running += totals, each but the first left out where it is None."""
+        at = self._at
+        self._kernels.advance(
+            batch,
+            at("position", position, 1, np.int64),
+            at("step", step, 1, np.int64),
+            at("totals", totals, 2, np.float64),
+            at("running", running, 2, np.float64),
             self.memory.stream(),
         )
