@@ -153,7 +153,13 @@ def _thin():
     yield Conv2DShape(1, 1, 17, 100, 5, 1, 1)
 
 
-CONV2D = list(dict.fromkeys([*_seed_layers(), *_channels(), *_kernels(), *_images(), *_cuts(), *_thin()]))
+def _row_ends():
+    """Columns padded at the right alone, where the last pixel is computed apart, in tiles of every width."""
+    for pixels, k in product(range(1, 14), (9, 16, 20, 32)):
+        yield Conv2DShape(1, 4, 2 * pixels, 5, k, 3, 3, (2, 2), "same")
+
+
+CONV2D = list(dict.fromkeys([*_seed_layers(), *_channels(), *_kernels(), *_images(), *_cuts(), *_thin(), *_row_ends()]))
 
 # The shapes that are worth cutting: a change of thread count changes how their work is dealt out.
 CONV2D_FOR_THREADS = [

@@ -1,6 +1,6 @@
 // y = conv(x, w) + b for one block of outputs. Built once per instruction set.
-// The rows it reads have zeros beside them where columns are padded, so the tile has no edge to test for; filter rows
-// that lie above or below the image are skipped.
+// The rows it reads have zeros beside them where columns are padded, or end before the last pixel's run does, which then
+// ends with them: the tile has no edge to test for. Filter rows that lie above or below the image are skipped.
 #include "conv2d/conv2d.h"
 #include "conv2d/thin_tile.h"
 #include "conv2d/tile.h"
@@ -31,6 +31,8 @@ void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const floa
   t.x_row = x.pitch;
   t.x_step = g.stride_w * g.c;
   t.run = g.s * g.c;
+  const int64_t reach = (g.q - 1) * t.x_step + t.run;  // where the last pixel's run ends in a row
+  if (reach > x.pitch) t.beyond = reach - x.pitch;
   t.y_step = g.k;
   const bool thin = conv2d_fprop_is_thin(g);
   for (int64_t k = block.channel_begin; k < block.channel_end; k += kChannelsPerSweep) {

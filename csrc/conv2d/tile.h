@@ -22,12 +22,39 @@ struct TileRow {
   int64_t rows, run;
   const float* w;  // first channel of rows * run rows of weights, w_pitch floats apart
   int64_t w_pitch;
-  const float* b;  // null, or where the sums start
-  float* y;        // first channel of the first pixel
-  int64_t y_step;  // floats between two output pixels
+  const float* b;      // null, or where the sums start
+  float* y;            // first channel of the first pixel
+  int64_t y_step;      // floats between two output pixels
+  int64_t beyond = 0;  // the last inputs of the last pixel's runs that lie outside x: left out
 };
 
-template <int kPixels, int kVectors, bool kPartial>
+// Adds the products of the next `count` inputs of the first kActive pixels' runs; returns the weights that follow.
+// Always inlined, or the sums would lie in memory.
+template <int kActive, bool kPartial, int kPixels, int kVectors, int kGroups>
+[[gnu::always_inline]] inline const float* tile_run(const TileRow& t, int64_t count, const float* w, int lanes,
+                                                    const float* (&pixel)[kGroups],
+                                                    f32v (&sum)[kPixels][kVectors]) noexcept {
+  constexpr int kLast = kVectors - 1;
+  const int64_t step = t.x_step;
+  for (int64_t i = 0; i < count; ++i, w += t.w_pitch) {
+    f32v weight[kVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v)
+      weight[v] = kPartial && v == kLast ? load_partial(w + v * kLanes, lanes) : load(w + v * kLanes);
+#pragma GCC unroll 16
+    for (int j = 0; j < kActive; ++j) {
+      const f32v a = broadcast(pixel[j / kGroup][(j % kGroup) * step]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) sum[j][v] = fma(a, weight[v], sum[j][v]);
+    }
+#pragma GCC unroll 16
+    for (int g = 0; g < kGroups; ++g) ++pixel[g];
+  }
+  return w;
+}
+
+// kBeyond: t.beyond counts, for the tile's last pixel is the row's.
+template <int kPixels, int kVectors, bool kPartial, bool kBeyond>
 inline void tile(const TileRow& t, const float* x, float* y, int lanes) noexcept {
   constexpr int kGroups = (kPixels + kGroup - 1) / kGroup;
   constexpr int kLast = kVectors - 1;
@@ -48,20 +75,8 @@ inline void tile(const TileRow& t, const float* x, float* y, int lanes) noexcept
     const float* pixel[kGroups];
 #pragma GCC unroll 16
     for (int i = 0; i < kGroups; ++i) pixel[i] = x + row * t.x_row + i * kGroup * step;
-    for (int64_t i = 0; i < t.run; ++i, w += t.w_pitch) {
-      f32v weight[kVectors];
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v)
-        weight[v] = kPartial && v == kLast ? load_partial(w + v * kLanes, lanes) : load(w + v * kLanes);
-#pragma GCC unroll 16
-      for (int j = 0; j < kPixels; ++j) {
-        const f32v a = broadcast(pixel[j / kGroup][(j % kGroup) * step]);
-#pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) sum[j][v] = fma(a, weight[v], sum[j][v]);
-      }
-#pragma GCC unroll 16
-      for (int g = 0; g < kGroups; ++g) ++pixel[g];
-    }
+    w = tile_run<kPixels, kPartial>(t, kBeyond ? t.run - t.beyond : t.run, w, lanes, pixel, sum);
+    if constexpr (kBeyond) w = tile_run<kPixels - 1, kPartial>(t, t.beyond, w, lanes, pixel, sum);
   }
 #pragma GCC unroll 16
   for (int j = 0; j < kPixels; ++j) {
@@ -77,15 +92,15 @@ inline void tile(const TileRow& t, const float* x, float* y, int lanes) noexcept
 }
 
 // The tile with `pixels` <= kPixels pixels, found by counting down: the widths are compile-time constants.
-template <int kPixels, int kVectors, bool kPartial>
+template <int kPixels, int kVectors, bool kPartial, bool kBeyond>
 inline void tile_of(int64_t pixels, const TileRow& t, const float* x, float* y, int lanes) noexcept {
   if constexpr (kPixels == 1) {
-    tile<1, kVectors, kPartial>(t, x, y, lanes);
+    tile<1, kVectors, kPartial, kBeyond>(t, x, y, lanes);
   } else {
     if (pixels == kPixels)
-      tile<kPixels, kVectors, kPartial>(t, x, y, lanes);
+      tile<kPixels, kVectors, kPartial, kBeyond>(t, x, y, lanes);
     else
-      tile_of<kPixels - 1, kVectors, kPartial>(pixels, t, x, y, lanes);
+      tile_of<kPixels - 1, kVectors, kPartial, kBeyond>(pixels, t, x, y, lanes);
   }
 }
 
@@ -95,7 +110,12 @@ inline void tile_pixels(const TileRow& t, int64_t pixels, int lanes) noexcept {
   int64_t tiles = (pixels + kTilePixels - 1) / kTilePixels;
   for (int64_t done = 0; done < pixels; --tiles) {
     const int64_t width = (pixels - done + tiles - 1) / tiles;
-    tile_of<kTilePixels, kVectors, kPartial>(width, t, t.x + done * t.x_step, t.y + done * t.y_step, lanes);
+    const float* x = t.x + done * t.x_step;
+    float* y = t.y + done * t.y_step;
+    if (tiles == 1 && t.beyond)
+      tile_of<kTilePixels, kVectors, kPartial, true>(width, t, x, y, lanes);
+    else
+      tile_of<kTilePixels, kVectors, kPartial, false>(width, t, x, y, lanes);
     done += width;
   }
 }

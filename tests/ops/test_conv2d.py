@@ -130,7 +130,7 @@ def test_any_geometry_is_exact_on_integers(ops, threads, g, count):
         np.testing.assert_array_equal(array, expected(g, "integers")[name], err_msg=name)
 
 
-SAMPLE = shapes.Conv2DShape(3, 6, 7, 5, 18, 3, 2, (2, 1), "same").geometry()
+SAMPLE = shapes.Conv2DShape(3, 6, 7, 5, 18, 3, 4, (2, 1), "same").geometry()  # every pass needs a workspace
 
 
 def test_fprop_without_bias_starts_from_zero(ops):
