@@ -178,6 +178,13 @@ def emulated_cuda():
 REFERENCE = Runner(get_ops("numpy"), np.float64, "numpy")
 
 
+def aligned(count=64, offset=0) -> np.ndarray:
+    """Zeros in float32, the first `offset` elements after a multiple of 32 bytes."""
+    block = np.zeros(count + offset + 8, np.float32)
+    start = -block.ctypes.data // 4 % 8 + offset
+    return block[start : start + count]
+
+
 def float32(rng, *shape, scale=1.0, offset=0.0) -> np.ndarray:
     """Normal random float32 numbers."""
     return (rng.normal(size=shape) * scale + offset).astype(np.float32)

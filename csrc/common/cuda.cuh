@@ -17,7 +17,6 @@
 #include <string>
 
 #include "common/cuda_types.h"
-#include "common/errors.h"
 
 #ifdef FASTCONV_EMULATOR
 #include "emulator/words.h"
@@ -131,18 +130,12 @@ inline void check(cudaError_t error, const char* what) {
   if (error != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
 }
 
-inline void check_grid(const char* name, const Grid& grid) {
-  if (grid.x < 1 || grid.x > INT32_MAX || grid.y < 1 || grid.y > UINT16_MAX || grid.z < 1 || grid.z > UINT16_MAX)
-    fail(name, "a grid of 1 to 2147483647 x 65535 x 65535 blocks",
-         std::to_string(grid.x) + " x " + std::to_string(grid.y) + " x " + std::to_string(grid.z));
-}
-
 // Calls kernel(arguments...) in every thread of every block.
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, int threads, int shared_bytes,
             Stream stream, const Arguments&... arguments) {
   constexpr int kSharedBytesUnasked = 48 * 1024;
-  check_grid(name, grid);
+  check_launch(name, grid, threads, shared_bytes);
   if (shared_bytes > kSharedBytesUnasked)
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared_bytes), name);
   cudaLaunchConfig_t config = {};

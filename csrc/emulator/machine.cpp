@@ -1,39 +1,38 @@
 #include "emulator/machine.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <numeric>
 #include <stdexcept>
 
 namespace fastconv::emulator {
+namespace {
 
-Machine& machine() {
-  static Machine machine;
-  return machine;
+// Whether two threads that do not run are where one barrier can release both.
+bool agree(const Thread& a, const Thread& b) {
+  return a.state == b.state && (a.state == Thread::done || (a.together == b.together && a.place == b.place));
 }
+
+}  // namespace
+
+Machine the_machine;
 
 std::string Machine::where(const Thread& thread) const {
   return "thread " + std::to_string(thread.index) +
          (thread.state == Thread::done ? " left the kernel"
-                                       : std::string(" waits in ") + thread.word + " at " + thread.place.file + ":" +
-                                             std::to_string(thread.place.line));
+                                       : std::string(" waits in ") + thread.word + " at " + thread.place.text());
 }
 
-void Machine::stop(const std::string& what, Place place) {
-  error_ = "thread " + std::to_string(current_->index) + ": " + what + " (" + place.file + ":" +
-           std::to_string(place.line) + ")";
-  current_->fiber.leave();
-  std::abort();  // never resumed
+void Machine::stop(const std::string& what, Place place) const {
+  throw std::runtime_error("thread " + std::to_string(current_->index) + ": " + what + " (" + place.text() + ")");
 }
 
-void Machine::stuck() {
-  const Thread* first = &pool_[0];
-  for (size_t i = 0; i < threads_; ++i) {
-    const Thread& other = pool_[i];
-    const bool together = other.state == first->state && other.together == first->together;
-    if (!together) throw std::runtime_error("divergent barrier: " + where(*first) + ", " + where(other));
-  }
-  throw std::runtime_error("deadlock: " + where(*first));
+// Lanes of one warp that disagree say more than warps that do.
+void Machine::stuck() const {
+  for (const size_t group : {size_t(cuda::kWarp), threads_})
+    for (size_t i = 0; i < threads_; ++i)
+      if (const Thread& first = pool_[i - i % group]; !agree(first, pool_[i]))
+        throw std::runtime_error("divergent barrier: " + where(first) + ", " + where(pool_[i]));
+  throw std::logic_error("the emulator did not release " + where(pool_[0]));
 }
 
 void Machine::wait_for_warp(const char* word, Place place, Together together, void* argument) {
@@ -56,91 +55,95 @@ void Machine::wait_for_block(Place place) {
   t.fiber.leave();
 }
 
-void Machine::arrive(int groups_in_flight, Place place) {
-  auto& groups = current_->copies;
-  const int finished = int(groups.size()) - 1 - groups_in_flight;
-  for (int i = 0; i < finished; ++i) {
-    for (const AsyncCopy& copy : groups[i]) {
-      if (shared_.write(copy.to, copy.bytes, now()) >= 0)
-        stop("shared memory was used while an asynchronous copy to it was on its way", place);
-      for (int byte = 0; byte < copy.bytes; ++byte)
-        shared_.set(copy.to + byte, copy.from ? static_cast<const char*>(copy.from)[byte] : char(0));
-    }
-  }
-  if (finished > 0) groups.erase(groups.begin(), groups.begin() + finished);
+void Machine::arrive(int groups_in_flight) {
+  auto& copies = current_->copies;
+  const auto flies = [&](const AsyncCopy& copy) { return copy.group >= current_->copy_groups - groups_in_flight; };
+  const auto end = std::find_if(copies.begin(), copies.end(), flies);
+  for (auto copy = copies.begin(); copy != end; ++copy) shared_.arrive(copy->to, copy->bytes, copy->from, now());
+  copies.erase(copies.begin(), end);
 }
 
 void Machine::begin_thread(void* thread) {
+  Machine& m = machine();
   Thread& t = *static_cast<Thread*>(thread);
-  (*machine().kernel_)();
+  try {
+    (*m.kernel_)();
+    m.arrive(-1);  // what is still on its way, committed or not
+  } catch (const std::exception& error) {
+    m.error_ = error.what();
+  }
   t.state = Thread::done;
   t.fiber.leave();
 }
 
-std::vector<int64_t> Machine::shuffled(int64_t count) {
-  std::vector<int64_t> order(count);
+void Machine::arrange(std::vector<int64_t>& order, int64_t count) {
+  order.resize(size_t(count));
   std::iota(order.begin(), order.end(), 0);
   if (this->order == Order::reverse) std::reverse(order.begin(), order.end());
   if (this->order == Order::random) std::shuffle(order.begin(), order.end(), random_);
-  return order;
 }
 
-// Lanes of one warp that all wait in the same word go on; so that a warp never runs on with lanes elsewhere.
-bool Machine::release_warps() {
-  bool released = false;
-  for (size_t first = 0; first < threads_; first += cuda::kWarp) {
-    void* arguments[cuda::kWarp];
-    bool together = true;
-    for (int i = 0; i < cuda::kWarp; ++i) {
-      const Thread& t = pool_[first + i];
-      together = together && t.state == Thread::at_warp && t.together == pool_[first].together;
-      arguments[i] = t.argument;
-    }
-    if (!together) continue;
-    if (const Together function = pool_[first].together)
-      function(arguments);
-    else
-      ++warp_barriers_[first / cuda::kWarp];  // sync_warp
-    for (int i = 0; i < cuda::kWarp; ++i) pool_[first + i].state = Thread::ready;
-    released = true;
+// Lanes that all wait in the same word go on; so that a warp never runs on with lanes elsewhere.
+bool Machine::release_warp(Thread* lanes) {
+  void* arguments[cuda::kWarp];
+  for (int i = 0; i < cuda::kWarp; ++i) {
+    if (lanes[i].state != Thread::at_warp || !agree(lanes[0], lanes[i])) return false;
+    arguments[i] = lanes[i].argument;
   }
-  return released;
+  if (lanes[0].together)
+    lanes[0].together(arguments);
+  else
+    ++warp_barriers_[lanes[0].index / cuda::kWarp];  // sync_warp
+  for (int i = 0; i < cuda::kWarp; ++i) lanes[i].state = Thread::ready;
+  return true;
 }
 
 bool Machine::release_block() {
   for (size_t i = 0; i < threads_; ++i)
-    if (pool_[i].state != Thread::at_block) return false;
+    if (pool_[i].state != Thread::at_block || !agree(pool_[0], pool_[i])) return false;
   for (size_t i = 0; i < threads_; ++i) pool_[i].state = Thread::ready;
   ++block_barriers_;
-  traffic_.flush(traffic_.kernels[name_]);
+  traffic_.flush(*counts_);
   return true;
 }
 
+// To where every lane waits or has left; whether they meet there and can go on.
+bool Machine::run_warp(Thread* lanes) {
+  if (order == Order::random) arrange(lanes_order_, cuda::kWarp);
+  for (const int64_t i : lanes_order_) {
+    if (lanes[i].state != Thread::ready) continue;
+    current_ = &lanes[i];
+    current_->fiber.resume();
+    if (!error_.empty()) throw std::runtime_error(error_);
+  }
+  return release_warp(lanes);
+}
+
 void Machine::run_block() {
-  block_barriers_ = 0;
-  warp_barriers_.assign(threads_ / cuda::kWarp, 0);
+  ++block_barriers_;
+  shared_.begin_block();
+  std::fill(warp_barriers_.begin(), warp_barriers_.end(), 0);
   for (size_t i = 0; i < threads_; ++i) {
     Thread& t = pool_[i];
     t.state = Thread::ready;
-    t.barriers = 0;
-    t.copies.assign(1, {});
+    t.barriers = t.copy_groups = 0;
+    t.copies.clear();
     t.fiber.start(&Machine::begin_thread, &t);
   }
-  for (bool moved = true; moved;) {
-    moved = false;
-    for (const int64_t i : shuffled(int64_t(threads_))) {
-      Thread& t = pool_[i];
-      if (t.state != Thread::ready) continue;
-      current_ = &t;
-      t.fiber.resume();
-      if (!error_.empty()) throw std::runtime_error(error_);
-      moved = true;
+  do {
+    for (bool moved = true; moved;) {
+      moved = false;
+      if (order == Order::random) arrange(warps_order_, int64_t(warp_barriers_.size()));
+      for (const int64_t i : warps_order_)
+        while (run_warp(&pool_[size_t(i) * cuda::kWarp])) {
+          moved = true;
+          if (order == Order::random) break;
+        }
     }
-    moved = release_warps() || release_block() || moved;
-  }
+  } while (release_block());
   for (size_t i = 0; i < threads_; ++i)
     if (pool_[i].state != Thread::done) stuck();
-  traffic_.flush(traffic_.kernels[name_]);
+  traffic_.flush(*counts_);
 }
 
 void Machine::launch(const char* name, const cuda::Grid& grid, int threads, int shared_bytes,
@@ -150,15 +153,21 @@ void Machine::launch(const char* name, const cuda::Grid& grid, int threads, int 
   grid_ = grid;
   threads_ = size_t(threads);
   error_.clear();
+  traffic_.clear();  // what a launch that failed left
   random_.seed(seed);
   if (pool_.size() < threads_) pool_ = std::vector<Thread>(threads_);
   for (size_t i = 0; i < threads_; ++i) pool_[i].index = int(i);
-  Counts& counts = traffic_.kernels[name_];
-  ++counts.launches;
-  for (const int64_t i : shuffled(grid.x * grid.y * grid.z)) {
+  block_barriers_ = 0;
+  warp_barriers_.assign(threads_ / cuda::kWarp, 0);
+  arrange(blocks_order_, grid.x * grid.y * grid.z);
+  arrange(warps_order_, int64_t(warp_barriers_.size()));
+  arrange(lanes_order_, cuda::kWarp);
+  shared_.begin_launch(shared_bytes);
+  counts_ = &traffic_.kernels[name_];
+  ++counts_->launches;
+  for (const int64_t i : blocks_order_) {
     block_ = {i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y};
-    ++counts.blocks;
-    shared_.begin(shared_bytes);
+    ++counts_->blocks;
     try {
       run_block();
     } catch (const std::runtime_error& error) {

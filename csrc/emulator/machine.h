@@ -4,7 +4,6 @@
 #pragma once
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -15,7 +14,9 @@
 
 namespace fastconv::emulator {
 
-enum class Order { forward, reverse, random };  // of the threads of a block, and of the blocks
+// Of the blocks, of the warps of a block and of the lanes of a warp. A warp runs until it waits for others; in random
+// order warps also take turns wherever their lanes meet.
+enum class Order { forward, reverse, random };
 
 // What the lanes of a warp do together: called once all have arrived, with their arguments in order of the lanes.
 using Together = void (*)(void* const* arguments);
@@ -24,6 +25,7 @@ using Together = void (*)(void* const* arguments);
 struct AsyncCopy {
   int to, bytes;
   const void* from;  // null: zeros
+  int group;
 };
 
 struct Thread {
@@ -36,7 +38,8 @@ struct Thread {
   Place place;
   Together together = nullptr;
   void* argument = nullptr;
-  std::vector<std::vector<AsyncCopy>> copies;  // by committed group; the last is not committed yet
+  std::vector<AsyncCopy> copies;
+  int copy_groups = 0;  // committed so far
   Fiber fiber;
 };
 
@@ -57,9 +60,9 @@ class Machine {
 
   void wait_for_warp(const char* word, Place place, Together together, void* argument);
   void wait_for_block(Place place);
-  void arrive(int groups_in_flight, Place place);  // of the asynchronous copies, all older ones
-  void count_mma() { ++traffic_.kernels[name_].mma; }
-  [[noreturn]] void stop(const std::string& what, Place place);
+  void arrive(int groups_in_flight);  // of the asynchronous copies, all older ones
+  void count_mma() { ++counts_->mma; }
+  [[noreturn]] void stop(const std::string& what, Place place) const;
 
   // ---- settings ----
   Order order = Order::forward;
@@ -71,10 +74,11 @@ class Machine {
  private:
   static void begin_thread(void* thread);
   void run_block();
-  bool release_warps();
+  bool run_warp(Thread* lanes);
+  bool release_warp(Thread* lanes);
   bool release_block();
-  std::vector<int64_t> shuffled(int64_t count);
-  [[noreturn]] void stuck();
+  void arrange(std::vector<int64_t>& order, int64_t count);
+  [[noreturn]] void stuck() const;
   std::string where(const Thread& thread) const;
 
   const std::function<void()>* kernel_ = nullptr;
@@ -82,14 +86,17 @@ class Machine {
   cuda::Grid grid_, block_;
   size_t threads_ = 0;
   std::vector<Thread> pool_;
+  std::vector<int64_t> blocks_order_, warps_order_, lanes_order_;
   Thread* current_ = nullptr;
-  int block_barriers_ = 0;
-  std::vector<int> warp_barriers_;
+  uint32_t block_barriers_ = 0;
+  std::vector<uint32_t> warp_barriers_;
   SharedMemory shared_;
   Traffic traffic_;
+  Counts* counts_ = nullptr;
   std::mt19937_64 random_;
 };
 
-Machine& machine();
+extern Machine the_machine;
+inline Machine& machine() { return the_machine; }
 
 }  // namespace fastconv::emulator

@@ -1,16 +1,19 @@
-// What tests ask of the emulator: the order of threads, counts, the removal of a barrier.
+// What tests ask of the emulator: the order of threads, counts, the removal of a barrier, its own tests' kernels.
+#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <stdexcept>
 
 #include "emulator/machine.h"
+#include "emulator/selftest.h"
 
 namespace fastconv::bind {
 
 namespace py = pybind11;
 using emulator::machine;
 using emulator::Order;
+using Floats = py::array_t<float, py::array::c_style>;
 
 void register_emulator(py::module_& m) {
   m.def(
@@ -55,6 +58,20 @@ void register_emulator(py::module_& m) {
     }
     return kernels;
   });
+  m.def(
+      "self_test",
+      [](const std::string& kernel, int threads, std::array<int64_t, 3> grid, int shared_bytes,
+         const std::optional<Floats>& x, std::optional<Floats> y, int how, int n) {
+        emulator::SelfTest test = {{grid[0], grid[1], grid[2]}, threads, shared_bytes};
+        if (x) test.x = x->data(), test.x_count = x->size();
+        if (y) test.y = y->mutable_data(), test.y_count = y->size();
+        test.how = how;
+        test.n = n;
+        emulator::run_self_test(kernel, test);
+      },
+      py::arg("kernel"), py::arg("threads") = 64, py::arg("grid") = std::array<int64_t, 3>{1, 1, 1},
+      py::arg("shared_bytes") = 0, py::arg("x").noconvert() = py::none(), py::arg("y").noconvert() = py::none(),
+      py::arg("how") = 0, py::arg("n") = 0);
 }
 
 }  // namespace fastconv::bind

@@ -10,20 +10,30 @@
 
 namespace fastconv::emulator {
 
-// When an access happened: after how many barriers of the block, and of the warp.
+// When an access happened: after how many barriers of the launch's blocks, and of the thread's warp in this block.
 struct Moment {
-  int thread = -1;
-  int block_barriers = 0, warp_barriers = 0;
+  int thread;
+  uint32_t block_barriers;  // 0: never
+  uint32_t warp_barriers;
+};
+
+// Another thread's access, or its own copy under way, that nothing orders before this access.
+struct Conflict {
+  int thread = 0;
+  const char* access = nullptr;  // what the thread did; null: no conflict
 };
 
 class SharedMemory {
  public:
-  void begin(int bytes);
+  void begin_launch(int bytes);
+  void begin_block();  // its moments are later than those of the blocks before
   int bytes() const { return int(data_.size()); }
 
-  // The other thread whose access of [offset, offset + bytes) nothing orders before this one, or -1.
-  int read(int offset, int bytes, const Moment& now);
-  int write(int offset, int bytes, const Moment& now);
+  Conflict read(int offset, int bytes, const Moment& now);
+  Conflict write(int offset, int bytes, const Moment& now);
+  // Between the two an asynchronous copy is under way, and nobody may touch the place; it holds NaN.
+  Conflict depart(int offset, int bytes, const Moment& now);
+  void arrive(int offset, int bytes, const void* from, const Moment& now);  // from null: zeros
 
   template <typename T>
   T get(int offset) const {
@@ -37,10 +47,11 @@ class SharedMemory {
   }
 
  private:
-  static constexpr int kWordBytes = 4;
-  // Several threads may have read a word since its last write: the latest, and one of another warp before it.
+  // Many threads may have read a word since its last write. Three are enough to know whether one of them conflicts with a
+  // write: the latest; before it the latest other lane of its warp; and the latest of another warp.
   struct Word {
-    Moment write, read, read_elsewhere;
+    Moment write, read, read_beside, read_elsewhere;
+    bool on_its_way;
   };
 
   std::vector<char> data_;

@@ -13,10 +13,9 @@ constexpr int kBanks = 32, kWordBytes = 4, kSectorBytes = 32, kWavefrontBytes = 
 }  // namespace
 
 void Traffic::add(int thread, Place place, int64_t address, int bytes, bool shared) {
-  if (!on) return;
   const Line line = {shared, place.file, place.line};
   const int n = times_[{line, thread}]++;
-  instructions_[{line, thread / cuda::kWarp, n}].push_back({address, bytes});
+  instructions_[{line, thread / cuda::kWarp, n}].push_back({thread % cuda::kWarp, address, bytes});
 }
 
 void Traffic::flush(Counts& counts) {
@@ -31,18 +30,22 @@ void Traffic::flush(Counts& counts) {
       counts.ideal_sectors += (int64_t(accesses.size()) * bytes + kSectorBytes - 1) / kSectorBytes;
       continue;
     }
-    const size_t lanes = size_t(std::max(kWavefrontBytes / bytes, 1));
-    for (size_t first = 0; first < accesses.size(); first += lanes) {
+    const int lanes = std::min(kWavefrontBytes / bytes, cuda::kWarp);
+    for (int first = 0; first < cuda::kWarp; first += lanes) {
       std::set<int64_t> words[kBanks];
-      for (size_t i = first; i < std::min(first + lanes, accesses.size()); ++i)
-        for (int64_t at = accesses[i].address; at < accesses[i].address + bytes; at += kWordBytes)
+      for (const Access& a : accesses)
+        for (int64_t at = a.address; a.lane / lanes == first / lanes && at < a.address + bytes; at += kWordBytes)
           words[at / kWordBytes % kBanks].insert(at / kWordBytes);
-      size_t most = 1;
+      size_t most = 0;
       for (const auto& bank : words) most = std::max(most, bank.size());
       counts.wavefronts += int64_t(most);
-      counts.ideal_wavefronts += 1;
+      counts.ideal_wavefronts += most > 0;
     }
   }
+  clear();
+}
+
+void Traffic::clear() {
   instructions_.clear();
   times_.clear();
 }

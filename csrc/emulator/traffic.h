@@ -16,6 +16,9 @@ namespace fastconv::emulator {
 struct Place {
   const char* file = "";
   int line = 0;
+
+  bool operator==(const Place& other) const { return line == other.line && file == other.file; }
+  std::string text() const { return file + (":" + std::to_string(line)); }
 };
 
 struct Counts {
@@ -27,12 +30,18 @@ class Traffic {
   bool on = false;
   std::map<std::string, Counts> kernels;
 
-  void shared(int thread, Place place, int64_t address, int bytes) { add(thread, place, address, bytes, true); }
-  void global(int thread, Place place, int64_t address, int bytes) { add(thread, place, address, bytes, false); }
+  void shared(int thread, Place place, int64_t address, int bytes) {
+    if (on) add(thread, place, address, bytes, true);
+  }
+  void global(int thread, Place place, int64_t address, int bytes) {
+    if (on) add(thread, place, address, bytes, false);
+  }
   void flush(Counts& counts);  // at every barrier of the block, and at its end
+  void clear();
 
  private:
   struct Access {
+    int lane;
     int64_t address;
     int bytes;
   };

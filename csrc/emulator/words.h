@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
 
 #include "emulator/machine.h"
 
@@ -61,7 +60,7 @@ struct Global {
     emulator::Machine& m = emulator::machine();
     const uintptr_t address = reinterpret_cast<uintptr_t>(data + i);
     if (!data) m.stop(std::string(word) + " of an array that is null", place);
-    if (i < 0 || i + width > count)
+    if (i < 0 || i > count - width)
       m.stop(std::string(word) + " of global memory at " + std::to_string(i) + " of " + std::to_string(count), place);
     if (address % (sizeof(T) * width) != 0)
       m.stop(std::string(word) + " of global memory at " + std::to_string(i) + ", which is not on " +
@@ -102,7 +101,7 @@ struct Shared {
     emulator::machine().shared().set(offset + i * int(sizeof(T)), value);
   }
   Shared from(int i, int elements, FASTCONV_HERE) const {
-    if (i < 0 || elements < 0 || i + elements > count)
+    if (i < 0 || elements < 0 || i > count - elements)
       emulator::machine().stop("part of shared memory beyond its end", {file, line});
     return {offset + i * int(sizeof(T)), elements};
   }
@@ -111,53 +110,55 @@ struct Shared {
     check(i, width, word, place);
     emulator::Machine& m = emulator::machine();
     m.traffic().shared(m.thread().index, place, offset + i * int(sizeof(T)), int(sizeof(T)) * width);
-    const int other = m.shared().read(offset + i * int(sizeof(T)), int(sizeof(T)) * width, m.now());
-    if (other >= 0) race(i, word, other, "wrote", place);
+    refuse(i, word, m.shared().read(offset + i * int(sizeof(T)), int(sizeof(T)) * width, m.now()), place);
   }
   void write(int i, int width, const char* word, emulator::Place place) const {
     check(i, width, word, place);
     emulator::Machine& m = emulator::machine();
     m.traffic().shared(m.thread().index, place, offset + i * int(sizeof(T)), int(sizeof(T)) * width);
-    const int other = m.shared().write(offset + i * int(sizeof(T)), int(sizeof(T)) * width, m.now());
-    if (other >= 0) race(i, word, other, "used", place);
+    refuse(i, word, m.shared().write(offset + i * int(sizeof(T)), int(sizeof(T)) * width, m.now()), place);
   }
   void check(int i, int width, const char* word, emulator::Place place) const {
     emulator::Machine& m = emulator::machine();
-    if (i < 0 || i + width > count)
+    if (i < 0 || i > count - width)
       m.stop(std::string(word) + " of shared memory at " + std::to_string(i) + " of " + std::to_string(count), place);
     if ((offset + i * int(sizeof(T))) % (int(sizeof(T)) * width) != 0)
       m.stop(std::string(word) + " of shared memory at " + std::to_string(i) + ", which is not on " +
                  std::to_string(sizeof(T) * width) + " bytes",
              place);
   }
-  [[noreturn]] void race(int i, const char* word, int other, const char* did, emulator::Place place) const {
-    emulator::machine().stop(std::string(word) + " of shared memory at " + std::to_string(i) + ", which thread " +
-                                 std::to_string(other) + " " + did + " with no barrier between",
-                             place);
+  void refuse(int i, const char* word, const emulator::Conflict& conflict, emulator::Place place) const {
+    if (conflict.access)
+      emulator::machine().stop(std::string(word) + " of shared memory at " + std::to_string(i) + ", which thread " +
+                                   std::to_string(conflict.thread) + " " + conflict.access,
+                               place);
   }
 };
 
 template <typename T>
 Shared<T> shared(int offset_bytes, int count, FASTCONV_HERE) {
   emulator::Machine& m = emulator::machine();
-  if (offset_bytes < 0 || offset_bytes % int(alignof(T)) != 0 ||
-      offset_bytes + count * int(sizeof(T)) > m.shared().bytes())
+  if (offset_bytes < 0 || count < 0 || offset_bytes % int(alignof(T)) != 0 ||
+      offset_bytes + count * int64_t(sizeof(T)) > m.shared().bytes())
     m.stop("shared memory from " + std::to_string(offset_bytes) + ", " + std::to_string(count * sizeof(T)) +
                " bytes, of " + std::to_string(m.shared().bytes()),
            {file, line});
   return {offset_bytes, count};
 }
 
-// The place is NaN from here to the wait that lets it arrive, and counts as written at both.
+// Hardware may ask for an aligned source even where it does not read it.
 inline void cp_async(Shared<float> to, int i, Global<const float> from, int64_t j, bool valid, int width,
                      const char* word, emulator::Place place) {
   emulator::Machine& m = emulator::machine();
-  if (valid) from.check(j, width, word, place);
-  to.write(i, width, word, place);
   const int offset = to.offset + i * int(sizeof(float)), bytes = width * int(sizeof(float));
-  for (int k = 0; k < width; ++k)
-    m.shared().set(offset + k * int(sizeof(float)), std::numeric_limits<float>::quiet_NaN());
-  m.thread().copies.back().push_back({offset, bytes, valid ? from.data + j : nullptr});
+  if (valid)
+    from.check(j, width, word, place);
+  else if (reinterpret_cast<uintptr_t>(from.data) % uintptr_t(bytes) != 0)
+    m.stop(std::string(word) + " of nothing from an array that is not on " + std::to_string(bytes) + " bytes", place);
+  to.check(i, width, word, place);
+  m.traffic().shared(m.thread().index, place, offset, bytes);
+  to.refuse(i, word, m.shared().depart(offset, bytes, m.now()), place);
+  m.thread().copies.push_back({offset, bytes, valid ? from.data + j : nullptr, m.thread().copy_groups});
 }
 inline void cp_async1(Shared<float> to, int i, Global<const float> from, int64_t j, bool valid, FASTCONV_HERE) {
   cp_async(to, i, from, j, valid, 1, "cp_async1", {file, line});
@@ -165,11 +166,11 @@ inline void cp_async1(Shared<float> to, int i, Global<const float> from, int64_t
 inline void cp_async4(Shared<float> to, int i, Global<const float> from, int64_t j, bool valid, FASTCONV_HERE) {
   cp_async(to, i, from, j, valid, 4, "cp_async4", {file, line});
 }
-inline void cp_async_commit() { emulator::machine().thread().copies.emplace_back(); }
+inline void cp_async_commit() { ++emulator::machine().thread().copy_groups; }
 
 template <int kInFlight>
-void cp_async_wait(FASTCONV_HERE) {
-  emulator::machine().arrive(kInFlight, {file, line});
+void cp_async_wait() {
+  emulator::machine().arrive(kInFlight);
 }
 
 // ---- together ----
@@ -202,10 +203,11 @@ inline float as_float(uint32_t bits) {
 }
 
 inline uint32_t tf32(float x) {
-  constexpr uint32_t kHalf = 1u << 12, kMantissa = (1u << 13) - 1;
+  constexpr uint32_t kHalf = 1u << 12, kMantissa = (1u << 13) - 1, kNaN = 0x7FFFFFFF;
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof(bits));
-  return std::isfinite(x) ? (bits + kHalf) & ~kMantissa : bits;
+  if (std::isnan(x)) return kNaN;
+  return std::isinf(x) ? bits : (bits + kHalf) & ~kMantissa;
 }
 
 void mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], FASTCONV_HERE);
@@ -216,6 +218,7 @@ inline uint32_t multiply_high(uint32_t a, uint32_t b) { return uint32_t(uint64_t
 template <typename... Parameters, typename... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), const Grid& grid, int threads, int shared_bytes, Stream,
             const Arguments&... arguments) {
+  check_launch(name, grid, threads, shared_bytes);
   emulator::machine().launch(name, grid, threads, shared_bytes, [&] { kernel(Parameters(arguments)...); });
 }
 
