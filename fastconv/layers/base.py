@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import initializers
+from fastconv.ops.memory import HOST
 
 Shape = Sequence[Any]  # sizes; None where the batch is not known
 Initializer = str | Callable[[tuple[int, ...]], np.ndarray]
@@ -37,14 +38,31 @@ def reset_names() -> None:
 
 
 class Weight:
-    """A layer's array: float32, C-contiguous. A compiled model keeps it inside one flat array of all its weights."""
+    """A layer's array: float32, C-contiguous. A model that runs keeps it in one flat array of all its weights, in the
+    memory of its device."""
 
-    __slots__ = ("array", "layer_name", "name", "shape", "trainable")
+    __slots__ = ("_memory", "layer_name", "name", "shape", "storage", "trainable")
 
     def __init__(self, name: str, layer_name: str, array: np.ndarray, trainable: bool):
         self.name, self.layer_name, self.trainable = name, layer_name, trainable
         self.shape = array.shape
-        self.array = array
+        self.move(array, HOST)
+
+    def move(self, storage: Any, memory: Any) -> None:
+        """Makes `storage`, an array of `memory` that has the values already, the place where the weight lives."""
+        self.storage, self._memory = storage, memory
+
+    @property
+    def array(self) -> np.ndarray:
+        """The value now: the weight itself where it lives on the host, else a copy that cannot be written to."""
+        return self._memory.download(self.storage)
+
+    @array.setter
+    def array(self, value: Any) -> None:
+        self.assign(value)
+
+    def __reduce__(self):
+        return Weight, (self.name, self.layer_name, self.numpy(), self.trainable)  # a copy lives on the host
 
     @property
     def path(self) -> str:
@@ -59,7 +77,7 @@ class Weight:
         value = np.asarray(value)
         if value.shape != self.shape:
             raise ValueError(f"{self.path}: expected shape {self.shape}. Received: shape {value.shape}")
-        self.array[...] = value
+        self._memory.upload(self.storage, value)
 
     def numpy(self) -> np.ndarray:
         """A copy of the value."""

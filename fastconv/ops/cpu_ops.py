@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 
 from fastconv import _core
+from fastconv.ops.memory import HOST
 
 
 class CpuOps:
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "cpu"
+    memory = HOST
 
     def workspace_bytes(self, op, shapes, attrs):
         geometry, given = attrs.get("geometry"), shapes.keys()

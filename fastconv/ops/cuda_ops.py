@@ -186,11 +186,11 @@ class CudaOps:
 
     def first_non_finite(self, x):
         """Waits for the answer, and for all that was launched before."""
-        first = self.memory.full(1, -1, np.int64)
+        first = self.memory.asarray(np.full(1, -1, np.int64))
         self._kernels.first_non_finite(
             self._at("x", x, x.size), self.memory.pointer(first), x.size, self.memory.stream()
         )
-        return int(self.memory.to_host(first)[0])
+        return int(self.memory.download(first)[0])
 
     def add_forward(self, a, b, y):
         at, size = self._at, a.size

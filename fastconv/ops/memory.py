@@ -1,6 +1,13 @@
-"""Where a backend's arrays live: host memory (NumPy) or a GPU's (CuPy)."""
+"""Where a backend's arrays live: host memory (NumPy) or a GPU's (CuPy). Both kinds offer the same methods.
+
+An array of a memory is what its library makes: shape, dtype, views by slice, `reshape` and `view` are NumPy's. What
+crosses the border does so by name (`upload`, `download`), never as a side effect of an assignment.
+"""
 
 from __future__ import annotations
+
+import contextlib
+from typing import Any
 
 import numpy as np
 
@@ -8,42 +15,169 @@ import numpy as np
 class HostMemory:
     """NumPy arrays: of the CPU backend, and of the emulator that runs CUDA kernels on the host."""
 
-    def full(self, shape, value, dtype) -> np.ndarray:
-        return np.full(shape, value, dtype)
+    on_host = True
+    alignment = 64  # bytes: a cache line, and an AVX-512 register
+    xp: Any = np
 
-    def to_host(self, array: np.ndarray) -> np.ndarray:
+    def empty(self, count: int, dtype) -> np.ndarray:
+        """Uninitialised array of one axis that starts on a multiple of `alignment`.
+
+        Raises:
+            MemoryError: if there is not as much.
+        """
+        size = count * np.dtype(dtype).itemsize
+        raw = np.empty(size + self.alignment, np.uint8)
+        start = -raw.ctypes.data % self.alignment
+        return raw[start : start + size].view(dtype)
+
+    def zeros(self, count: int, dtype) -> np.ndarray:
+        array = self.empty(count, dtype)
+        array.fill(0)
         return array
+
+    def asarray(self, values: np.ndarray) -> np.ndarray:
+        """`values` in this memory: on the host they are there."""
+        return values
+
+    def upload(self, array: np.ndarray, values) -> None:
+        """Copies values of the host into `array`, of the same shape or one that broadcasts to it."""
+        array[...] = values
+
+    def download(self, array: np.ndarray) -> np.ndarray:
+        """The values as an array of the host: the array itself, or a copy that cannot be written to."""
+        return array
+
+    def staging(self, array: np.ndarray) -> np.ndarray:
+        """An array of the host to fill before `send` puts its values into `array`."""
+        return array
+
+    def send(self, array: np.ndarray, staged: np.ndarray) -> None:
+        """Copies what was staged."""
+
+    def capture(self, calls) -> CallList:
+        """What `launch()` of the result repeats: `calls` in their order, on the arrays they are bound to."""
+        return CallList(calls)
+
+    def at_work(self):
+        """A context in which ops run in the order of this memory's transfers and launches."""
+        return contextlib.nullcontext()
+
+    def free_bytes(self) -> int | None:
+        """What can still be allocated; None where it is not known."""
+        return None
+
+    def synchronize(self) -> None:
+        """Waits for all that was launched."""
 
     def pointer(self, array: np.ndarray) -> int:
         return array.ctypes.data
 
     def stream(self) -> int:
+        """The stream that ops launch on, as an address."""
         return 0
 
     def is_array(self, value) -> bool:
         return isinstance(value, np.ndarray)
 
 
+HOST = HostMemory()
+
+
+class CallList:
+    """The host's counterpart of a CUDA graph."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self, calls):
+        self._calls = calls
+
+    def launch(self) -> None:
+        for call in self._calls:
+            call()
+
+
 class DeviceMemory:
-    """CuPy arrays on the current device, used on its current stream."""
+    """CuPy arrays on the current device. Models work on a stream of its own; ops launch on CuPy's current stream."""
+
+    on_host = False
+    alignment = 256  # bytes: of every allocation of CUDA's
 
     def __init__(self):
         import cupy
 
-        self._cupy = cupy
+        self.xp = cupy
+        self._stream = cupy.cuda.Stream(non_blocking=True)
 
-    def full(self, shape, value, dtype):
-        return self._cupy.full(shape, value, dtype)
+    def empty(self, count: int, dtype):
+        with self._stream:
+            return self.xp.empty(count, dtype)
 
-    def to_host(self, array) -> np.ndarray:
-        """A copy, once all that was launched before is done."""
-        return array.get()
+    def zeros(self, count: int, dtype):
+        with self._stream:
+            return self.xp.zeros(count, dtype)
+
+    def asarray(self, values: np.ndarray):
+        array = self.empty(values.size, values.dtype).reshape(values.shape)
+        self.upload(array, values)
+        return array
+
+    def upload(self, array, values) -> None:
+        values = np.ascontiguousarray(np.broadcast_to(values, array.shape), array.dtype)
+        with self._stream:
+            array.set(values)
+            self._stream.synchronize()  # the caller may change its values now
+
+    def download(self, array) -> np.ndarray:
+        with self._stream:
+            values = array.get()
+        values.flags.writeable = False  # a change of the copy would be lost without a word
+        return values
+
+    def staging(self, array) -> np.ndarray:
+        return np.empty(array.shape, array.dtype)
+
+    def send(self, array, staged: np.ndarray) -> None:
+        self.upload(array, staged)
+
+    def capture(self, calls) -> _Graph:
+        with self._stream as stream:
+            stream.begin_capture()
+            try:
+                for call in calls:
+                    call()
+            except BaseException:
+                with contextlib.suppress(RuntimeError):  # of the broken capture; what broke it is the error to see
+                    stream.end_capture()
+                raise
+            return _Graph(stream.end_capture(), stream)
+
+    def at_work(self):
+        return self._stream
+
+    def free_bytes(self) -> int:
+        free, _ = self.xp.cuda.runtime.memGetInfo()
+        return free + self.xp.get_default_memory_pool().free_bytes()
+
+    def synchronize(self) -> None:
+        self._stream.synchronize()
 
     def pointer(self, array) -> int:
         return array.data.ptr
 
     def stream(self) -> int:
-        return self._cupy.cuda.get_current_stream().ptr
+        return self.xp.cuda.get_current_stream().ptr
 
     def is_array(self, value) -> bool:
-        return isinstance(value, self._cupy.ndarray)
+        return isinstance(value, self.xp.ndarray)
+
+
+class _Graph:
+    """A captured CUDA graph and the stream it is launched on."""
+
+    __slots__ = ("_graph", "_stream")
+
+    def __init__(self, graph, stream):
+        self._graph, self._stream = graph, stream
+
+    def launch(self) -> None:
+        self._graph.launch(self._stream)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastconv.ops.memory import HOST
+
 
 def _windows(geometry, padded, r, s):
     """The (N, P, Q, C) view of the padded image that filter tap (r, s) reads."""
@@ -85,6 +87,7 @@ class NumpyOps:
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "numpy"
+    memory = HOST
 
     def workspace_bytes(self, op, shapes, attrs):
         return 0

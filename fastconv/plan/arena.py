@@ -10,9 +10,9 @@ import math
 
 import numpy as np
 
+from fastconv.ops.memory import HOST
 from fastconv.plan.graph import Buffer, Step
 
-ALIGNMENT = 64  # bytes: a cache line, and an AVX-512 register
 _IN_ARENA = ("activation", "input")
 
 
@@ -24,12 +24,15 @@ class Layout:
         inputs: buffers that are filled before the first step.
         outputs: buffers that are read after the last one.
         itemsize: bytes per element of a buffer.
+        alignment: offsets are multiples of it, in bytes.
     """
 
-    def __init__(self, steps: list[Step], inputs: list[Buffer], outputs: list[Buffer], itemsize):
+    def __init__(
+        self, steps: list[Step], inputs: list[Buffer], outputs: list[Buffer], itemsize, alignment=HOST.alignment
+    ):
         self.offsets: dict[Buffer, int] = {}
         lives = self._lives(steps, inputs, outputs)
-        sizes = {b: -(-math.prod(b.shape) * itemsize(b) // ALIGNMENT) * ALIGNMENT for b in lives}
+        sizes = {b: -(-math.prod(b.shape) * itemsize(b) // alignment) * alignment for b in lives}
         self.unshared_bytes = sum(sizes.values())  # what it would take without reuse
         for buffer in sorted(lives, key=lambda b: (-sizes[b], lives[b])):
             first, last = lives[buffer]
@@ -58,12 +61,13 @@ class Layout:
 class Arena:
     """The block itself, shared by all plans of a model: it grows to the largest and nothing in it outlives a step."""
 
-    def __init__(self):
-        self._memory = np.empty(0, np.uint8)
+    def __init__(self, memory=HOST):
+        self._memory = memory
+        self._block = memory.empty(0, np.uint8)
 
     @property
     def size_bytes(self) -> int:
-        return self._memory.size
+        return self._block.size
 
     def reserve(self, size_bytes: int) -> None:
         """Replaces the block by one of `size_bytes`; plans bound to the old one are to be bound again.
@@ -71,27 +75,19 @@ class Arena:
         Raises:
             MemoryError: naming the size.
         """
-        self._memory = np.empty(0, np.uint8)
+        self._block = self._memory.empty(0, np.uint8)
         try:
-            self._memory = aligned_empty(size_bytes, np.uint8)
+            self._block = self._memory.empty(size_bytes, np.uint8)
         except MemoryError:
             raise MemoryError(
                 f"this batch size needs {size_bytes / 2**30:.1f} GiB for activations, which this machine could not "
                 "give. Use a smaller batch_size."
             ) from None
 
-    def view(self, offset: int, shape, dtype) -> np.ndarray:
+    def view(self, offset: int, shape, dtype):
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        return self._memory[offset : offset + size].view(dtype).reshape(shape)
+        return self._block[offset : offset + size].view(dtype).reshape(shape)
 
     def fill_with_nan(self) -> None:
         """Every float in it becomes NaN: a step that reads what none wrote is found (used by tests)."""
-        self._memory.fill(0xFF)
-
-
-def aligned_empty(count: int, dtype) -> np.ndarray:
-    """Uninitialised 1-D array that starts on an ALIGNMENT boundary."""
-    size = count * np.dtype(dtype).itemsize
-    raw = np.empty(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size].view(dtype)
+        self._block.fill(0xFF)

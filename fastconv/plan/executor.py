@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import bisect
+import math
+from typing import Any
+
 import numpy as np
 
 from fastconv import _core, rng
 from fastconv.plan import fuse as fusions
-from fastconv.plan.arena import Arena, aligned_empty
+from fastconv.plan.arena import Arena
 from fastconv.plan.gradients import Backward
-from fastconv.plan.graph import Buffer, Graph
+from fastconv.plan.graph import Buffer, Graph, Step
 from fastconv.plan.parameters import ParameterStore
 from fastconv.plan.plan import Plan
 
 # Of one model. A plan of the network "cnn" takes 75 kB and 1 ms; `predict` alone may meet 32 sizes of a last batch.
 _MAX_PLANS = 64
+_LEARNING_RATE = "learning_rate"
 
 
 class Executor:
@@ -26,31 +31,40 @@ class Executor:
         optimizer: emits the update of the flat parameters and names its slots (None: no training).
         fuse: names of the fusions to apply (`fastconv.plan.fuse`).
         dtype: of "float" buffers.
+        state: of training, from `state()` of an executor of the same model on another backend; None starts afresh.
     """
 
-    def __init__(self, model, ops, loss=None, optimizer=None, fuse=fusions.ALL, dtype=np.float32):
+    def __init__(self, model, ops, loss=None, optimizer=None, fuse=fusions.ALL, dtype=np.float32, state=None):
         self.model, self.ops, self.loss, self.optimizer = model, ops, loss, optimizer
-        self._fuse, self._dtype = fuse, np.dtype(dtype)
-        self.arena = Arena()
-        self.store = ParameterStore(model.weights, dtype)
+        self._fuse, self._dtype, self.memory = fuse, np.dtype(dtype), ops.memory
+        self.arena = Arena(self.memory)
+        self.store = ParameterStore(model.weights, dtype, self.memory)
         self._checked = ParameterStore.made
         self._plans: dict[tuple, Plan] = {}
-        self.step = np.zeros(1, np.int64)  # training steps taken
-        self._states: dict[str, np.ndarray] = {
-            "step": self.step,
-            "seed": rng.generator().integers(2**63, size=1, dtype=np.int64),
-        }
+        if state is None:
+            state = {"step": np.zeros(1, np.int64), "seed": rng.generator().integers(2**63, size=1, dtype=np.int64)}
+        self._states: dict[str, Any] = {name: self.memory.asarray(values) for name, values in state.items()}
+        self.step = state["step"]  # training steps taken, on the host; a device counts its own along with it
+        self._sent_learning_rate = math.nan
 
     @property
     def iterations(self) -> int:
         """Training steps taken."""
         return int(self.step[0])
 
+    def state(self) -> dict[str, np.ndarray]:
+        """The state of training as arrays of the host: step number, dropout seed, the optimizer's slots."""
+        return {name: np.array(self.memory.download(a)) for name, a in self._states.items() if name != _LEARNING_RATE}
+
     def plan(self, mode: str, batch: int) -> Plan:
-        """The plan for this mode and batch size, bound and ready to run."""
+        """The plan for this mode and batch size, bound and ready to run.
+
+        Raises:
+            MemoryError: naming the size and, where the device tells what it has, the largest batch that fits.
+        """
         if self._checked != ParameterStore.made:  # another model may have gathered weights that this one shares
             if not self.store.holds(self.model.weights):
-                self.store = ParameterStore(self.model.weights, self._dtype)
+                self.store = ParameterStore(self.model.weights, self._dtype, self.memory)
                 self._plans.clear()
             self._checked = ParameterStore.made
         # workspaces are sized for the threads and the algorithm
@@ -62,17 +76,41 @@ class Executor:
         return plan
 
     def _new_plan(self, mode: str, batch: int) -> Plan:
-        plan = Plan(self._graph(mode, batch), self.ops, self._dtype)
+        plan = self._unbound_plan(mode, batch)
         if plan.layout.size_bytes > self.arena.size_bytes:
             self._plans.clear()  # they are bound to the old, smaller block and would keep it alive
-            self.arena.reserve(plan.layout.size_bytes)
+            try:
+                self.arena.reserve(plan.layout.size_bytes)
+            except MemoryError as error:
+                raise MemoryError(f"{error}{self._largest_batch(mode, batch)}") from None
         plan.bind(self.arena, self._external)
         return plan
 
-    def train_step(self, plan: Plan) -> None:
-        """One step on the batch in `plan.x` and `plan.labels`, with the learning rate the optimizer has now."""
+    def _unbound_plan(self, mode: str, batch: int) -> Plan:
+        return Plan(self._graph(mode, batch), self.ops, self._dtype)
+
+    def _largest_batch(self, mode: str, batch: int) -> str:
+        """A sentence about the largest batch that fits now, below one that did not; empty where nobody knows."""
+        free = self.memory.free_bytes()
+        if free is None:
+            return ""
+        sizes = range(1, batch)
+        fit = bisect.bisect_right(sizes, free, key=lambda size: self._unbound_plan(mode, size).layout.size_bytes)
+        return f" Of a batch, {fit} samples fit." if fit else " Not even one sample fits."
+
+    def train_step(self, program) -> None:
+        """One step by `program.run()`: a plan, whose `x` and `labels` hold the batch, or what a feeder made of one. The
+        learning rate is the one that the optimizer has now."""
         self.step += 1
-        plan.run()
+        if not self.memory.on_host:
+            self._send_learning_rate()
+        program.run()
+
+    def _send_learning_rate(self) -> None:
+        rate = self.optimizer.learning_rate
+        if rate != self._sent_learning_rate:
+            self.memory.upload(self._states[_LEARNING_RATE], rate)
+            self._sent_learning_rate = rate
 
     def _graph(self, mode: str, batch: int) -> Graph:
         graph = Graph(mode, (batch, *self.model.input_shape[1:]))
@@ -88,9 +126,12 @@ class Executor:
             size = (self.store.trainable.size,)
             self.optimizer.emit(graph, graph.state("w", size), graph.state("dw", size))
             fusions.fuse(graph, fusions.WHOLE, self._fuse, self.ops)
+            if not self.memory.on_host:  # the host's count is another array; what is captured has to count by itself
+                counter = graph.state("step", dtype="int64")
+                graph.steps.insert(0, Step("advance", {}, {"counter": counter}, {"by": 1}))
         return graph
 
-    def _external(self, buffer: Buffer) -> np.ndarray:
+    def _external(self, buffer: Buffer):
         """The array of a buffer that is not in the arena."""
         if buffer.kind == "weight":
             return self.store.views[buffer.owner]
@@ -100,10 +141,9 @@ class Executor:
             return self.store.trainable
         if buffer.name == "dw":
             return self.store.gradient
-        if buffer.name == "learning_rate":
-            return self.optimizer.learning_rate_array
-        if buffer.name not in self._states:  # an optimizer's slot, zero before the first step
-            slot = aligned_empty(buffer.shape[0], self._dtype)
-            slot[:] = 0
-            self._states[buffer.name] = slot
+        if buffer.name not in self._states:
+            if buffer.name == _LEARNING_RATE:
+                self._states[buffer.name] = self.memory.asarray(self.optimizer.learning_rate_array)
+            else:  # an optimizer's slot, zero before the first step
+                self._states[buffer.name] = self.memory.zeros(buffer.shape[0], self._dtype)
         return self._states[buffer.name]

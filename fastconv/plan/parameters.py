@@ -6,56 +6,58 @@ import math
 
 import numpy as np
 
-from fastconv.plan.arena import ALIGNMENT, aligned_empty
+from fastconv.ops.memory import HOST
+
+# Bytes between the starts of weights are a multiple of this in every memory, so that optimizer slots fit any device.
+_ALIGNMENT = HOST.alignment
 
 
 class ParameterStore:
-    """Moves the values of `weights` into flat arrays and makes each weight a view of its place there.
+    """Moves the values of `weights` into flat arrays of `memory` and makes each weight a view of its place there.
 
     A dtype other than float32 (the tests of the reference) leaves the weights themselves where they were.
     """
 
     made = 0  # stores so far: while it stands still, every store holds what it held
 
-    def __init__(self, weights, dtype=np.float32):
+    def __init__(self, weights, dtype=np.float32, memory=HOST):
         ParameterStore.made += 1
         self.weights = list(weights)
-        self.dtype = np.dtype(dtype)
+        self.dtype, self._memory = np.dtype(dtype), memory
+        self._offsets = {}
         self.trainable, trainable_views = self._gather([w for w in self.weights if w.trainable])
         self.state, state_views = self._gather([w for w in self.weights if not w.trainable])
         self.views = {**trainable_views, **state_views}
-        self.gradient = aligned_empty(self.trainable.size, self.dtype)
-        self.gradient[:] = 0  # also between the weights, where no kernel writes and the optimizer reads
+        # zero also between the weights, where no kernel writes and the optimizer reads
+        self.gradient = memory.zeros(self.trainable.size, self.dtype)
         if self.dtype == np.float32:
             for weight, view in self.views.items():
-                weight.array = view
+                weight.move(view, memory)
 
     def _gather(self, weights):
-        lane = ALIGNMENT // self.dtype.itemsize
-        offsets, total = {}, 0
+        lane = _ALIGNMENT // self.dtype.itemsize
+        total = 0
         for weight in weights:
-            offsets[weight] = total
+            self._offsets[weight] = total
             total += -(-math.prod(weight.shape) // lane) * lane
-        flat = aligned_empty(total, self.dtype)
-        flat[:] = 0
-        views = {w: self._slice(flat, offset, w.shape) for w, offset in offsets.items()}
+        flat = self._memory.zeros(total, self.dtype)
+        views = {w: self._slice(flat, w) for w in weights}
         for weight, view in views.items():
-            view[...] = weight.array
+            self._memory.upload(view, weight.array)
         return flat, views
 
-    @staticmethod
-    def _slice(flat, offset, shape):
-        return flat[offset : offset + math.prod(shape)].reshape(shape)
+    def _slice(self, flat, weight):
+        offset = self._offsets[weight]
+        return flat[offset : offset + math.prod(weight.shape)].reshape(weight.shape)
 
-    def gradient_of(self, weight) -> np.ndarray:
+    def gradient_of(self, weight):
         """The view of the flat gradient that belongs to `weight`."""
-        offset = (self.views[weight].ctypes.data - self.trainable.ctypes.data) // self.dtype.itemsize
-        return self._slice(self.gradient, offset, weight.shape)
+        return self._slice(self.gradient, weight)
 
     def holds(self, weights) -> bool:
         """Whether these are still the weights and they still live here (another model may have gathered them since)."""
         weights = list(weights)
         return len(weights) == len(self.weights) and all(
-            a is b and (self.dtype != np.float32 or a.array is self.views[a])
+            a is b and (self.dtype != np.float32 or a.storage is self.views[a])
             for a, b in zip(weights, self.weights, strict=True)
         )

@@ -30,9 +30,12 @@ class Plan:
         for step in self.steps:
             self._add_workspace(step)
         inputs = [b for b in (graph.x, graph.labels) if b is not None]
-        self.layout = Layout(self.steps, inputs, graph.outputs, lambda b: self.dtype_of(b).itemsize)
+        self.layout = Layout(
+            self.steps, inputs, graph.outputs, lambda b: self.dtype_of(b).itemsize, ops.memory.alignment
+        )
         self.calls: list[Any] = []
         self.x = self.labels = self.totals = self.y = None
+        self._captured: Any = None
 
     def dtype_of(self, buffer: Buffer) -> np.dtype:
         return self._float if buffer.dtype == "float" else np.dtype(buffer.dtype)
@@ -50,7 +53,7 @@ class Plan:
     def bind(self, arena: Arena, external) -> None:
         """Gives every buffer memory: from the arena, or the array that `external(buffer)` returns."""
         offsets = self.layout.offsets
-        arrays: dict[Buffer, np.ndarray] = {}
+        arrays: dict[Buffer, Any] = {}
 
         def array_of(buffer: Buffer):
             if buffer not in arrays:
@@ -68,9 +71,12 @@ class Plan:
             )
             for step in self.steps
         ]
+        self._captured = None
         slots = (self.graph.x, self.graph.labels, self.graph.totals, self.graph.y)
         self.x, self.labels, self.totals, self.y = (None if b is None else array_of(b) for b in slots)
 
     def run(self) -> None:
-        for call in self.calls:
-            call()
+        """Executes the steps; a device repeats what it captured of them the first time."""
+        if self._captured is None:
+            self._captured = self.ops.memory.capture(self.calls)
+        self._captured.launch()

@@ -1,0 +1,216 @@
+"""A device without hardware: its memory refuses to be mixed with the host's, and it counts what a GPU would be asked.
+
+The kernels are those of the CPU, so that what a model computes on it has the bits of the CPU's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import weakref
+
+import numpy as np
+
+from fastconv.ops import get_ops
+
+
+class FakeArray:
+    """An array of `FakeMemory`: it has views, and no way to its values but through the memory."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, values, base=None):
+        self._values, self._base = values, base
+
+    def __array__(self, *arguments, **options):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed.")
+
+    @property
+    def __cuda_array_interface__(self):
+        return {**self._values.__array_interface__, "version": 3}
+
+    def _view(self, values):
+        assert np.shares_memory(values, self._values) or not values.size, "a view that would be a copy"
+        return FakeArray(values, self._base or self)
+
+    shape = property(lambda self: self._values.shape)
+    dtype = property(lambda self: self._values.dtype)
+    size = property(lambda self: self._values.size)
+    ndim = property(lambda self: self._values.ndim)
+    nbytes = property(lambda self: self._values.nbytes)
+    strides = property(lambda self: self._values.strides)
+    flags = property(lambda self: self._values.flags)
+
+    def __len__(self):
+        return len(self._values)
+
+    def __getitem__(self, index):
+        assert isinstance(index, slice)
+        return self._view(self._values[index])
+
+    def reshape(self, *shape):
+        return self._view(self._values.reshape(*shape))
+
+    def view(self, dtype):
+        return self._view(self._values.view(dtype))
+
+    def fill(self, value):
+        self._values.fill(value)
+
+
+class FakeMemory:
+    """See `fastconv.ops.memory.DeviceMemory`.
+
+    Attributes:
+        capacity: bytes that can be allocated in all.
+        uploads, downloads: bytes of each transfer so far.
+        captures, launches: of graphs, so far.
+    """
+
+    on_host = False
+    alignment = 256
+
+    def __init__(self, capacity=math.inf):
+        self.capacity, self.used = capacity, 0
+        self.uploads, self.downloads, self.captures, self.launches = [], [], 0, 0
+        self.recorded = None  # the calls of the capture that is going on
+        self.working = False
+
+    def _allocated(self, values):
+        assert self.recorded is None, "an allocation while a graph is captured"
+        if self.used + values.nbytes > self.capacity:
+            raise MemoryError(f"out of memory allocating {values.nbytes} bytes")
+        array = FakeArray(values)
+        self.used += values.nbytes
+        weakref.finalize(array, self._free, values.nbytes)
+        return array
+
+    def _free(self, size):
+        self.used -= size
+
+    def empty(self, count, dtype):
+        if count * np.dtype(dtype).itemsize > self.capacity - self.used:
+            raise MemoryError(f"out of memory allocating {count} elements")
+        array = self._allocated(get_ops("cpu").memory.empty(count, dtype))
+        array._values.view(np.uint8).fill(0xFF)
+        return array
+
+    def zeros(self, count, dtype):
+        array = self.empty(count, dtype)
+        array.fill(0)
+        return array
+
+    def asarray(self, values):
+        array = self.empty(values.size, values.dtype).reshape(values.shape)
+        self.upload(array, values)
+        return array
+
+    def upload(self, array, values):
+        assert isinstance(array, FakeArray) and self.recorded is None
+        array._values[...] = values
+        self.uploads.append(array.nbytes)
+
+    def download(self, array):
+        assert isinstance(array, FakeArray) and self.recorded is None
+        values = array._values.copy()
+        values.flags.writeable = False
+        self.downloads.append(array.nbytes)
+        return values
+
+    def staging(self, array):
+        return np.empty(array.shape, array.dtype)
+
+    send = upload
+
+    def capture(self, calls):
+        self.captures += 1
+        self.recorded = recorded = []
+        try:
+            for call in calls:
+                call()
+        finally:
+            self.recorded = None
+        return FakeGraph(self, recorded)
+
+    @contextlib.contextmanager
+    def at_work(self):
+        self.working = True
+        try:
+            yield
+        finally:
+            self.working = False
+
+    def free_bytes(self):
+        return self.capacity - self.used
+
+    def synchronize(self):
+        pass
+
+    def pointer(self, array):
+        return array._values.ctypes.data
+
+    def stream(self):
+        return 0
+
+    def is_array(self, value):
+        return isinstance(value, FakeArray)
+
+
+class FakeGraph:
+    def __init__(self, memory, calls):
+        self._memory, self._calls = memory, calls
+
+    def launch(self):
+        self._memory.launches += 1
+        for call in self._calls:
+            call()
+
+
+class FakeOps:
+    """The CPU's kernels on arrays of a `FakeMemory`; within a capture they are recorded and do not run."""
+
+    name = "fake"
+
+    def __init__(self, memory=None):
+        self.memory = memory or FakeMemory()
+
+    def workspace_bytes(self, *arguments):
+        return get_ops("cpu").workspace_bytes(*arguments)
+
+    def conv2d_backward_fits(self, geometry):
+        return get_ops("cpu").conv2d_backward_fits(geometry)
+
+    def first_non_finite(self, x):
+        assert self.memory.recorded is None, "a question to the device while a graph is captured"
+        return get_ops("cpu").first_non_finite(self._value(x))
+
+    def __getattr__(self, op):
+        kernel = globals().get(op) or getattr(get_ops("cpu"), op)
+
+        def call(*arguments, **named):
+            values = [self._value(a) for a in arguments]
+            named_values = {name: self._value(a) for name, a in named.items()}
+            if self.memory.recorded is not None:
+                self.memory.recorded.append(lambda: kernel(*values, **named_values))
+                return
+            assert self.memory.working, f"{op} outside of the memory's order of work"
+            kernel(*values, **named_values)
+
+        return call
+
+    def _value(self, argument):
+        assert not isinstance(argument, np.ndarray), "an array of the host"
+        return argument._values if isinstance(argument, FakeArray) else argument
+
+
+# ---- what only a device does in a step (fastconv/ops/cuda_ops.py) ----
+def advance(counter, by):
+    counter += by
+
+
+def gather_batch(source, order, first, batch):
+    batch[...] = source[order[first[0] :][: len(batch)]]
+
+
+def accumulate_totals(totals, sums):
+    sums += totals

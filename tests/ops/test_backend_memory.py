@@ -1,0 +1,81 @@
+"""The memory of a backend: the host's, and what CuPy is asked for the GPU's (by a stand-in that writes it down)."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fastconv.ops.memory import HOST, DeviceMemory
+
+
+@pytest.mark.parametrize("count", [1, 5, 1000])
+def test_arrays_of_the_host_are_aligned(count):
+    array = HOST.empty(count, np.float32)
+    assert array.shape == (count,) and array.dtype == np.float32 and array.ctypes.data % 64 == 0
+
+
+def test_zeros():
+    assert not HOST.zeros(100, np.int64).any()
+
+
+def test_nothing_is_copied_on_the_host():
+    array = np.arange(6.0)
+    assert HOST.asarray(array) is array and HOST.download(array) is array and HOST.staging(array) is array
+
+
+def test_a_capture_on_the_host_repeats_the_calls_in_order():
+    seen = []
+    captured = HOST.capture([lambda: seen.append(1), lambda: seen.append(2)])
+    assert seen == []
+    captured.launch()
+    captured.launch()
+    assert seen == [1, 2, 1, 2]
+
+
+class FakeStream:
+    def __init__(self, log, **kind):
+        self.log, self.kind = log, kind
+
+    def __enter__(self):
+        self.log.append("enter")
+        return self
+
+    def __exit__(self, *error):
+        self.log.append("exit")
+
+    def begin_capture(self):
+        self.log.append("begin")
+
+    def end_capture(self):
+        self.log.append("end")
+        if "broken" in self.log:
+            raise RuntimeError("the capture was invalidated")
+        return SimpleNamespace(launch=lambda stream: self.log.append(("launch", stream)))
+
+
+@pytest.fixture
+def log(monkeypatch):
+    log = []
+    stream = lambda **kind: FakeStream(log, **kind)  # noqa: E731
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=SimpleNamespace(Stream=stream)))
+    return log
+
+
+def test_calls_are_captured_on_a_stream_that_the_null_stream_does_not_wait_for(log):
+    memory = DeviceMemory()
+    graph = memory.capture([lambda: log.append("call")])
+    assert log == ["enter", "begin", "call", "end", "exit"]
+    log.clear()
+    graph.launch()
+    assert log == [("launch", memory.at_work())] and memory.at_work().kind == {"non_blocking": True}
+
+
+def test_a_call_that_fails_ends_the_capture_and_is_the_error_to_see(log):
+    def fail():
+        log.append("broken")
+        raise ValueError("expected this one")
+
+    with pytest.raises(ValueError, match="expected this one"):
+        DeviceMemory().capture([fail])
+    assert log == ["enter", "begin", "broken", "end", "exit"]
