@@ -4,7 +4,8 @@ option(FASTCONV_EMULATOR "Build the CUDA kernels for the host too, to test them 
 
 get_property(bindings GLOBAL PROPERTY FASTCONV_CUDA_BINDINGS)
 get_property(kernels GLOBAL PROPERTY FASTCONV_CUDA_KERNELS)
-list(APPEND bindings ${CMAKE_SOURCE_DIR}/csrc/bind/cuda/module.cpp ${CMAKE_SOURCE_DIR}/csrc/conv2d/conv2d.cpp)
+list(APPEND bindings ${CMAKE_SOURCE_DIR}/csrc/bind/cuda/module.cpp ${CMAKE_SOURCE_DIR}/csrc/bind/cuda/cuda_device.cpp
+     ${CMAKE_SOURCE_DIR}/csrc/conv2d/conv2d.cpp)
 
 if(FASTCONV_CUDA STREQUAL "AUTO")
   include(CheckLanguage)
@@ -21,10 +22,11 @@ if(FASTCONV_CUDA STREQUAL "ON" OR (FASTCONV_CUDA STREQUAL "AUTO" AND CMAKE_CUDA_
     message(FATAL_ERROR "fastconv: expected nvcc 12.4 or later. Received: ${CMAKE_CUDA_COMPILER_VERSION}. "
                         "FASTCONV_CUDA=OFF builds the package for the CPU alone")
   endif()
-  pybind11_add_module(_cuda NO_EXTRAS ${bindings} ${kernels})
+  pybind11_add_module(_cuda NO_EXTRAS ${bindings} ${kernels} csrc/cuda_device/cuda_device.cu)
   set_target_properties(_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden)
   target_include_directories(_cuda PRIVATE csrc)
-  target_compile_definitions(_cuda PRIVATE FASTCONV_CUDA_MODULE=_cuda)
+  string(REPLACE ";" "," architectures "${CMAKE_CUDA_ARCHITECTURES}")
+  target_compile_definitions(_cuda PRIVATE FASTCONV_CUDA_MODULE=_cuda FASTCONV_CUDA_ARCHITECTURES="${architectures}")
   target_compile_options(_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>)
   install(TARGETS _cuda DESTINATION fastconv)
 endif()

@@ -30,6 +30,8 @@ _FROM = {
     "Input": "layers",
     "Model": "models",
     "Sequential": "models",
+    "get_device": "device",
+    "set_device": "device",
     "show_config": "config",
 }
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import _core, config
+from fastconv import _core, config, device
 
 STEPS = (("cnn", 32), ("cnn", 256), ("conv", 32), ("mlp", 32))  # network, batch size
 PREDICTIONS = ("cnn", "conv", "mlp")
@@ -44,7 +44,7 @@ def limits(seconds: float) -> dict[str, float]:
 
 
 def run(seconds: float = 15.0) -> dict[str, Any]:
-    """Measures the machine's limits, training steps and predictions of the example networks on random images.
+    """Measures the CPU's limits, training steps and predictions of the example networks on random images.
 
     Args:
         seconds: time for all measurements together; each is repeated for its part of it, and three times at least.
@@ -60,6 +60,9 @@ def run(seconds: float = 15.0) -> dict[str, Any]:
         raise ValueError(f"seconds must be a finite number above 0. Received: seconds={seconds}")
     part = seconds / (_LIMITS + len(STEPS) + len(PREDICTIONS))
     peak = limits(part)
+    with device.using("cpu"):
+        steps = [_step(*case, part, peak["fma_gflop_per_s"]) for case in STEPS]
+        predictions = [_predict(network, part) for network in PREDICTIONS]
     return {
         "date": datetime.date.today().isoformat(),
         "fastconv": _core.__version__,
@@ -67,8 +70,8 @@ def run(seconds: float = 15.0) -> dict[str, Any]:
         "isa": config.isa(),
         "threads": config.get_num_threads(),
         "limits": peak,
-        "steps": [_step(*case, part, peak["fma_gflop_per_s"]) for case in STEPS],
-        "predict": [_predict(network, part) for network in PREDICTIONS],
+        "steps": steps,
+        "predict": predictions,
         "memory_passes": _memory_passes(*STEPS[0]),
     }
 

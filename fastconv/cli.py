@@ -1,4 +1,4 @@
-"""The command line: `fastconv train`, `fastconv bench` and `fastconv config`."""
+"""The command line: `fastconv train`, `fastconv bench`, `fastconv config` and `fastconv doctor`."""
 
 from __future__ import annotations
 
@@ -62,6 +62,24 @@ def _top(
 def show_config() -> None:
     """Print what this installation runs on: version, instruction set, threads, CUDA."""
     config.show_config()
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Examine this installation: versions, GPU, whether kernels give the right numbers, and what to do where not.
+
+    The exit code is 1 if a kernel gives wrong numbers, or a GPU that is there or asked for cannot be used.
+    """
+    import json
+
+    from fastconv import doctor
+
+    report = doctor.examine()
+    _say(json.dumps(report, indent=1) if as_json else doctor.render(report))
+    if not report["healthy"]:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -129,6 +147,10 @@ def train(
     threads: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="CPU threads.", show_default="all cores")
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="auto|cpu|cuda", help="What to train on.", show_default="FASTCONV_DEVICE, else auto"),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Folder for weights, history and curves.", show_default="./fastconv-MODEL"),
@@ -153,6 +175,7 @@ def train(
         raise typer.BadParameter(f"expected a number above 0. Received: {learning_rate}", param_hint="--learning-rate")
     folder = _writable_folder(out or Path(f"fastconv-{model.value}"))
 
+    _choose(device)
     if threads is not None:
         config.set_num_threads(threads)
     if seed is not None:
@@ -230,7 +253,19 @@ def _load(data: str) -> tuple[Any, Any, Any, Any]:
     return images[0], to_categorical(y_train, classes), images[1], to_categorical(y_test, classes)
 
 
+def _choose(device: str | None) -> None:
+    """Sets the device, or ends the program with the reason why it cannot be used."""
+    try:
+        if device is not None:
+            fastconv.set_device(device)
+        fastconv.get_device()
+    except (RuntimeError, ValueError) as error:
+        _fail(str(error), 2)
+
+
 def _device_line() -> str:
+    if fastconv.get_device() == "cuda":
+        return f"fastconv {fastconv.__version__} on the GPU"
     threads = config.get_num_threads()
     return f"fastconv {fastconv.__version__} on the CPU ({config.isa()}, {threads} thread{'' if threads == 1 else 's'})"
 

@@ -71,9 +71,11 @@ def show_config() -> None:
 
     import numpy
 
+    from fastconv import device
+
     print(f"fastconv  {_core.__version__}")
     print(f"python    {platform.python_version()}, numpy {numpy.__version__}")
     print(f"cpu       {_core.isa()} (this processor: {', '.join(_core.supported_isas())})")
     print(f"threads   {_core.num_threads()}")
     print(f"conv      {conv_algorithm()}")
-    print("cuda      not built")
+    print(f"cuda      {'; '.join(finding.found for finding in device.cuda_findings())}")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 import zlib
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 
 
 def pytest_configure(config):
+    os.environ.setdefault("FASTCONV_DEVICE", "cpu")  # what compares devices chooses them itself
     try:
         from fastconv import _core  # noqa: F401
     except ImportError as error:
@@ -85,3 +88,21 @@ def threads():
 
     yield _core.set_num_threads
     _core.set_num_threads(0)
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """A function that installs stand-ins for `fastconv._cuda` and `cupy` (None: not there). No device is chosen yet."""
+    from fastconv import device
+    from fastconv.ops import get_ops
+
+    def install(extension, cupy=None):
+        monkeypatch.setitem(sys.modules, "fastconv._cuda", extension)
+        monkeypatch.setitem(sys.modules, "cupy", cupy)
+
+    monkeypatch.delenv("FASTCONV_DEVICE", raising=False)
+    monkeypatch.setattr(device, "_requested", None)
+    monkeypatch.setattr(device, "_ops", None)
+    get_ops.cache_clear()
+    yield install
+    get_ops.cache_clear()

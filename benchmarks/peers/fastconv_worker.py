@@ -15,6 +15,7 @@ class FastConv(worker.System):
     def begin(self, threads):
         import fastconv
 
+        fastconv.set_device("cpu")
         fastconv.config.set_num_threads(threads)
         self.fastconv = fastconv
         return {"fastconv": fastconv.__version__, "isa": fastconv.config.isa(), "numpy": np.__version__}

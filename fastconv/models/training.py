@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastconv import losses, optimizers, rng
+from fastconv import device, losses, optimizers, rng
 from fastconv.metrics import check_metrics
 from fastconv.models import data
 from fastconv.models.interrupt import Interrupt
-from fastconv.ops import get_ops
 from fastconv.plan.executor import Executor
 
 if TYPE_CHECKING:
@@ -70,10 +69,12 @@ class Trainer:
         optimizer.compiled = True
 
     def _ready(self) -> Executor:
-        """The executor of this model, made on first use after `compile` or the first build."""
-        if self._executor is None:
+        """The executor of this model, made on first use after `compile`, the first build or a change of device."""
+        ops, before = device.ops(), self._executor
+        if before is None or before.ops is not ops:
             model = weakref.proxy(self)  # no cycle: a dropped model gives its memory back at once
-            self._executor = Executor(model, get_ops("cpu"), self.loss, self.optimizer)
+            state = None if before is None else before.state()
+            self._executor = Executor(model, ops, self.loss, self.optimizer, state=state)
             if self.optimizer is not None:
                 self.optimizer.attach(self._executor)
         return self._executor

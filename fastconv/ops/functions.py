@@ -24,10 +24,11 @@ Strides = int | Sequence[int]
 
 @functools.cache
 def get_ops(name: str):
-    """The backend called `name`: "cpu" (compiled kernels) or "numpy" (the readable reference).
+    """The backend called `name`: "cpu" and "cuda" (compiled kernels) or "numpy" (the readable reference).
 
     Raises:
         ValueError: if there is no such backend.
+        RuntimeError: if "cuda" cannot be used here, with the reason.
     """
     if name == "cpu":
         from fastconv.ops.cpu_ops import CpuOps
@@ -37,7 +38,16 @@ def get_ops(name: str):
         from fastconv.ops.numpy_ops import NumpyOps
 
         return NumpyOps()
-    raise ValueError(f'get_ops: expected "cpu" or "numpy". Received: {name!r}')
+    if name == "cuda":
+        from fastconv import device
+
+        device.require_cuda()
+        from fastconv import _cuda
+        from fastconv.ops.cuda_ops import CudaOps
+        from fastconv.ops.memory import DeviceMemory
+
+        return CudaOps(_cuda, DeviceMemory())
+    raise ValueError(f'get_ops: expected "cpu", "cuda" or "numpy". Received: {name!r}')
 
 
 def _as_array(value, name: str) -> np.ndarray:
