@@ -27,7 +27,8 @@ if(FASTCONV_CUDA STREQUAL "ON" OR (FASTCONV_CUDA STREQUAL "AUTO" AND CMAKE_CUDA_
   target_include_directories(_cuda PRIVATE csrc)
   string(REPLACE ";" "," architectures "${CMAKE_CUDA_ARCHITECTURES}")
   target_compile_definitions(_cuda PRIVATE FASTCONV_CUDA_MODULE=_cuda FASTCONV_CUDA_ARCHITECTURES="${architectures}")
-  target_compile_options(_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra>)
+  # Denormals are zero, as on the CPU.
+  target_compile_options(_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra> $<$<COMPILE_LANGUAGE:CUDA>:-ftz=true>)
   install(TARGETS _cuda DESTINATION fastconv)
 endif()
 

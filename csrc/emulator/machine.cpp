@@ -4,6 +4,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "common/denormals.h"
+
 namespace fastconv::emulator {
 namespace {
 
@@ -148,6 +150,7 @@ void Machine::run_block() {
 
 void Machine::launch(const char* name, const cuda::Grid& grid, int threads, int shared_bytes,
                      const std::function<void()>& kernel) {
+  const FlushDenormals scope;
   kernel_ = &kernel;
   name_ = name;
   grid_ = grid;
