@@ -104,7 +104,7 @@ def test_adam_without_gradient_keeps_the_weights(ops):
 @pytest.mark.parametrize("step", [0, -1])
 def test_adam_refuses_a_step_below_1(ops, step):
     if ops.ops.name == "cuda":
-        pytest.skip("the step is where the host cannot look without waiting; test_cuda.py has what it leads to")
+        pytest.skip("the step is where the host cannot look without waiting; test_cuda_ops.py has what it leads to")
     with pytest.raises(ValueError, match=f"step >= 1.*[Rr]eceived: {step}"):
         adam(ops, START, START, START, START, step=step)
 

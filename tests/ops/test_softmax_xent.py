@@ -192,7 +192,7 @@ def test_gradient_in_place_of_the_logits(ops, rng):
 @pytest.mark.parametrize("label", [3, -1, 2**31 - 1, -(2**31)])
 def test_a_label_out_of_range_is_refused_before_anything_is_written(ops, label):
     if ops.ops.name == "cuda":
-        pytest.skip("the labels are where the host cannot look without waiting; test_cuda.py has what they lead to")
+        pytest.skip("the labels are where the host cannot look without waiting; test_cuda_ops.py has what they lead to")
     x, labels = np.zeros((4, 3), np.float32), np.array([0, 2, label, 1], np.int32)
     totals, dx = np.full(2, 7.0), np.full((4, 3), 7, np.float32)
     with pytest.raises(ValueError, match=rf"labels from 0 to 2.*[Rr]eceived: labels\[2\] = {label}"):
