@@ -254,6 +254,20 @@ class CallbackList:
             for hook in _BATCH_HOOKS
         }
 
+    def logs_due(self, hook: str) -> bool:
+        """Whether a callback would read the means after a batch now. On a device they cost a wait.
+
+        A callback that looks at them only now and then says so by a method `logs_due(hook)`.
+
+        Args:
+            hook: "train" or "test".
+        """
+        for method in self._batch_hooks[f"on_{hook}_batch_end"]:
+            due = getattr(getattr(method, "__self__", None), "logs_due", None)
+            if due is None or due(hook):
+                return True
+        return False
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._call("on_train_begin", _plain(logs))
 

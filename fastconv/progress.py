@@ -90,6 +90,10 @@ class ProgressCallback(Callback):
             self._end(self._logs, "stopped")
         self._in_fit = False
 
+    def logs_due(self, hook: str) -> bool:
+        """See `CallbackList.logs_due`."""
+        return time.perf_counter() >= self._next_draw and not (self._in_fit and hook == "test")
+
     # --- predict -----------------------------------------------------------------------------------------------------
 
     def on_predict_begin(self, logs: Logs | None = None) -> None:
@@ -118,7 +122,8 @@ class ProgressCallback(Callback):
         self._now = now = time.perf_counter()
         if logs:
             self._samples += logs.get("size", 0)
-            self._logs = logs
+            if logs.keys() != {"size"}:  # without the means between two drawings
+                self._logs = logs
         if now >= self._next_draw:
             self._draw()
             self._next_draw = time.perf_counter() + _REDRAW_S

@@ -120,8 +120,6 @@ class FakeMemory:
     def staging(self, array):
         return np.empty(array.shape, array.dtype)
 
-    send = upload
-
     def capture(self, calls):
         self.captures += 1
         self.recorded = recorded = []

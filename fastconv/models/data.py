@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from fastconv.geometry import positive_int
@@ -62,15 +60,17 @@ def split(x, y, share):
     return (x[:at], y[:at]), (x[at:], y[at:])
 
 
-def batches(count: int, batch_size: int, order: np.ndarray | None = None) -> Iterator[slice | np.ndarray]:
-    """Indexes of the samples of each batch, the last one possibly smaller."""
-    for begin in range(0, count, batch_size):
-        end = min(begin + batch_size, count)
-        yield slice(begin, end) if order is None else order[begin:end]
-
-
 def check_batch_size(batch_size) -> int:
     return 32 if batch_size is None else positive_int(batch_size, "batch_size")
+
+
+def refuse_sample(x: np.ndarray, sample: int) -> None:
+    """Raises ValueError over the first number of a sample that is none, as float32 has it."""
+    values = x[sample].astype(np.float32).ravel()
+    bad = values[~np.isfinite(values)][0]
+    raise ValueError(
+        f"x: expected finite numbers. Received: {bad} in sample {sample}. The weights are as the step before left them"
+    )
 
 
 def fill(slot: np.ndarray, source: np.ndarray, index: slice | np.ndarray) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastconv import device, losses, optimizers, rng
 from fastconv.metrics import check_metrics
-from fastconv.models import data
+from fastconv.models import data, loops
 from fastconv.models.interrupt import Interrupt
 from fastconv.plan.executor import Executor
 
@@ -135,7 +135,9 @@ class Trainer:
 
         Raises:
             RuntimeError: before `compile`.
-            ValueError: on data that do not fit the model or the loss, or a NaN or Inf in a batch (before its step).
+            ValueError: on data that do not fit the model or the loss, or a NaN or Inf in a batch (before its step, or
+                before the first where a GPU holds all samples).
+            MemoryError: if a batch needs more memory than there is; the model is as before.
         """
         self._require_compiled("fit")
         batch_size = data.check_batch_size(batch_size)
@@ -152,20 +154,24 @@ class Trainer:
         validation_batch_size = data.check_batch_size(validation_batch_size)
 
         callbacks = self._callbacks(callbacks, verbose, epochs, len(x), batch_size)
-        executor = self._ready()
+        executor, count = self._ready(), len(x)
+        if validation:
+            executor.plan("evaluate", min(validation_batch_size, len(validation[0])))  # before samples take its room
+        feeder = loops.feeder(executor, "train", x, y, batch_size)
+        validating = validation and self._evaluation(*validation, validation_batch_size, callbacks)
         self.stop_training = False
         logs: dict[str, float] = {}
         callbacks.on_train_begin()
         with Interrupt() as interrupt:
+            stop = lambda: interrupt.requested or self.stop_training  # noqa: E731
             for epoch in range(initial_epoch, epochs):
                 callbacks.on_epoch_begin(epoch)
-                order = rng.generator().permutation(len(x)) if shuffle else None
-                means = self._train_epoch(executor, x, y, order, batch_size, callbacks, interrupt)
+                order = rng.generator().permutation(count) if shuffle else None
+                logs = loops.run(feeder, "train", count, batch_size, callbacks, self._metrics, order, stop)
                 if interrupt.requested:
                     break
-                logs = dict(means)
                 if validation and (epoch + 1) % validation_freq == 0:
-                    result = self._evaluate(*validation, validation_batch_size, callbacks)
+                    result = validating()
                     logs.update({f"val_{name}": value for name, value in result.items()})
                 callbacks.on_epoch_end(epoch, logs)
                 if self.stop_training or interrupt.requested:
@@ -175,38 +181,6 @@ class Trainer:
         if interrupt.requested:
             _log.warning("fit: interrupted after step %d; the model is as that step left it", executor.iterations)
         return callbacks.history
-
-    def _train_epoch(self, executor, x, y, order, batch_size, callbacks, interrupt) -> dict[str, float]:
-        means = _Means(self._metrics)
-        for i, index in enumerate(data.batches(len(x), batch_size, order)):
-            callbacks.on_train_batch_begin(i)
-            plan = self._train_step(executor, x, y, index)
-            means.add(plan.totals, len(plan.x))
-            callbacks.on_train_batch_end(i, {**means.result(), "size": len(plan.x)})
-            if interrupt.requested or self.stop_training:
-                break
-        return means.result()
-
-    def _train_step(self, executor, x, y, index):
-        plan = self._load(executor, "train", x, y, index)
-        executor.train_step(plan)
-        return plan
-
-    def _load(self, executor, mode, x, y, index):
-        """The plan for these samples, with them in its slots."""
-        size = len(range(*index.indices(len(x)))) if isinstance(index, slice) else len(index)
-        plan = executor.plan(mode, size)
-        data.fill(plan.x, x, index)
-        data.fill(plan.labels, y, index)
-        bad = executor.ops.first_non_finite(plan.x)
-        if bad >= 0:
-            within = bad // (plan.x.size // size)
-            sample = index.start + within if isinstance(index, slice) else index[within]
-            raise ValueError(
-                f"x: expected finite numbers. Received: {plan.x.flat[bad]} in sample {sample}. "
-                "The weights are as the step before left them"
-            )
-        return plan
 
     # ---- evaluate ----
     def evaluate(
@@ -240,19 +214,19 @@ class Trainer:
         self._ensure_built(x)
         x, y = self._checked(x, y)
         callbacks = self._callbacks(callbacks, verbose, 1, len(x), batch_size)
-        return self._as_list(self._evaluate(x, y, batch_size, callbacks), return_dict)
+        return self._as_list(self._evaluation(x, y, batch_size, callbacks)(), return_dict)
 
-    def _evaluate(self, x, y, batch_size, callbacks) -> dict[str, float]:
-        executor, means = self._ready(), _Means(self._metrics)
-        callbacks.on_test_begin()
-        for i, index in enumerate(data.batches(len(x), batch_size)):
-            callbacks.on_test_batch_begin(i)
-            plan = self._load(executor, "evaluate", x, y, index)
-            plan.run()
-            means.add(plan.totals, len(plan.x))
-            callbacks.on_test_batch_end(i, {**means.result(), "size": len(plan.x)})
-        callbacks.on_test_end(means.result())
-        return means.result()
+    def _evaluation(self, x, y, batch_size, callbacks) -> Callable[[], dict[str, float]]:
+        """What evaluates on these samples as often as it is called."""
+        feeder = loops.feeder(self._ready(), "evaluate", x, y, batch_size)
+
+        def evaluate():
+            callbacks.on_test_begin()
+            result = loops.run(feeder, "test", len(x), batch_size, callbacks, self._metrics)
+            callbacks.on_test_end(result)
+            return result
+
+        return evaluate
 
     def _as_list(self, result: dict[str, float], return_dict: bool):
         if return_dict:
@@ -286,16 +260,9 @@ class Trainer:
         self._ensure_built(x)
         x = data.images(x, self.input_shape)
         callbacks = self._callbacks(callbacks, verbose, 1, len(x), batch_size)
-        executor = self._ready()
         result = np.empty((len(x), *self.output_shape[1:]), np.float32)
         callbacks.on_predict_begin()
-        for i, index in enumerate(data.batches(len(x), batch_size)):
-            callbacks.on_predict_batch_begin(i)
-            plan = executor.plan("predict", index.stop - index.start)
-            data.fill(plan.x, x, index)
-            plan.run()
-            result[index] = plan.y
-            callbacks.on_predict_batch_end(i, {"size": len(plan.x)})
+        loops.run(loops.Predicted(self._ready(), x, result), "predict", len(x), batch_size, callbacks)
         callbacks.on_predict_end()
         return result
 
@@ -305,10 +272,9 @@ class Trainer:
         self._require_compiled("train_on_batch")
         self._ensure_built(x)
         x, y = self._checked(x, y)
-        executor, means = self._ready(), _Means(self._metrics)
-        plan = self._train_step(executor, x, y, slice(0, len(x)))
-        means.add(plan.totals, len(x))
-        return self._as_list(means.result(), return_dict)
+        feeder = loops.Streamed(self._ready(), "train", x, y)
+        feeder.step(0, len(x))
+        return self._as_list(loops.means(feeder, len(x), self._metrics), return_dict)
 
     def test_on_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch."""
@@ -323,24 +289,6 @@ class Trainer:
 
         params = {"verbose": verbose, "epochs": epochs, "steps": -(-samples // batch_size), "samples": samples}
         return CallbackList(callbacks, model=self, params=params, verbose=verbose)
-
-
-class _Means:
-    """Means over the samples seen so far, by the names of the logs."""
-
-    def __init__(self, names: list[str]):
-        self._names = names
-        self._loss = self._right = 0.0
-        self._seen = 0
-
-    def add(self, totals, size: int) -> None:
-        self._loss += float(totals[0])
-        self._right += float(totals[1])
-        self._seen += size
-
-    def result(self) -> dict[str, float]:
-        seen = max(self._seen, 1)
-        return {**{name: self._right / seen for name in self._names}, "loss": self._loss / seen}
 
 
 def _count(value, name: str) -> int:

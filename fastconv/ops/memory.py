@@ -48,11 +48,8 @@ class HostMemory:
         return array
 
     def staging(self, array: np.ndarray) -> np.ndarray:
-        """An array of the host to fill before `send` puts its values into `array`."""
+        """An array of the host like `array`, to fill before an upload: on the host the same."""
         return array
-
-    def send(self, array: np.ndarray, staged: np.ndarray) -> None:
-        """Copies what was staged."""
 
     def capture(self, calls) -> CallList:
         """What `launch()` of the result repeats: `calls` in their order, on the arrays they are bound to."""
@@ -135,9 +132,6 @@ class DeviceMemory:
 
     def staging(self, array) -> np.ndarray:
         return np.empty(array.shape, array.dtype)
-
-    def send(self, array, staged: np.ndarray) -> None:
-        self.upload(array, staged)
 
     def capture(self, calls) -> _Graph:
         with self._stream as stream:

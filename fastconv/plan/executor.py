@@ -98,13 +98,14 @@ class Executor:
         fit = bisect.bisect_right(sizes, free, key=lambda size: self._unbound_plan(mode, size).layout.size_bytes)
         return f" Of a batch, {fit} samples fit." if fit else " Not even one sample fits."
 
-    def train_step(self, program) -> None:
-        """One step by `program.run()`: a plan, whose `x` and `labels` hold the batch, or what a feeder made of one. The
-        learning rate is the one that the optimizer has now."""
+    def train_step(self, plan: Plan, run=None) -> None:
+        """One step on the batch in `plan.x` and `plan.labels`, with the learning rate the optimizer has now.
+
+        A caller that captured the plan together with more passes what runs it."""
         self.step += 1
         if not self.memory.on_host:
             self._send_learning_rate()
-        program.run()
+        (run or plan.run)()
 
     def _send_learning_rate(self) -> None:
         rate = self.optimizer.learning_rate

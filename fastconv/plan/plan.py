@@ -20,8 +20,9 @@ class Plan:
         ops: the backend that runs it (`fastconv.ops.protocol.Ops`).
         dtype: what "float" buffers are.
 
-    `bind` gives the buffers memory; then `x` and `labels` are where the caller puts a batch, `run()` executes the
-    steps, and `totals` (or `y`) hold the result.
+    `bind` gives the buffers memory; then the caller puts a batch into `host_x` and `host_labels`, `send()` copies it
+    into `x` and `labels` (on the host they are the same arrays), `run()` executes the steps, and `totals` (or `y`) hold
+    the result.
     """
 
     def __init__(self, graph: Graph, ops, dtype=np.float32):
@@ -34,7 +35,7 @@ class Plan:
             self.steps, inputs, graph.outputs, lambda b: self.dtype_of(b).itemsize, ops.memory.alignment
         )
         self.calls: list[Any] = []
-        self.x = self.labels = self.totals = self.y = None
+        self.x = self.labels = self.totals = self.y = self.host_x = self.host_labels = None
         self._captured: Any = None
 
     def dtype_of(self, buffer: Buffer) -> np.dtype:
@@ -74,6 +75,15 @@ class Plan:
         self._captured = None
         slots = (self.graph.x, self.graph.labels, self.graph.totals, self.graph.y)
         self.x, self.labels, self.totals, self.y = (None if b is None else array_of(b) for b in slots)
+        memory = self.ops.memory
+        self.host_x, self.host_labels = (None if a is None else memory.staging(a) for a in (self.x, self.labels))
+
+    def send(self) -> None:
+        if self.host_x is self.x:
+            return
+        self.ops.memory.upload(self.x, self.host_x)
+        if self.labels is not None:
+            self.ops.memory.upload(self.labels, self.host_labels)
 
     def run(self) -> None:
         """Executes the steps; a device repeats what it captured of them the first time."""
