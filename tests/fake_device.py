@@ -154,6 +154,14 @@ class FakeMemory:
         return isinstance(value, FakeArray)
 
 
+class EmulatedMemory(FakeMemory):
+    """Of `CudaOps` with the kernels of `fastconv._emulator`: what is captured runs when it is launched."""
+
+    def capture(self, calls):
+        self.captures += 1
+        return FakeGraph(self, calls)
+
+
 class FakeGraph:
     def __init__(self, memory, calls):
         self._memory, self._calls = memory, calls
@@ -202,13 +210,14 @@ class FakeOps:
 
 
 # ---- what only a device does in a step (fastconv/ops/cuda_ops.py) ----
-def advance(counter, by):
-    counter += by
+def gather_batch(data, labels, order, position, x, y):
+    chosen = order[position[0] :][: len(x)]
+    x[...], y[...] = data[chosen], labels[chosen]
 
 
-def gather_batch(source, order, first, batch):
-    batch[...] = source[order[first[0] :][: len(batch)]]
-
-
-def accumulate_totals(totals, sums):
-    sums += totals
+def advance(batch, position, step=None, totals=None, running=None):
+    position += batch
+    if step is not None:
+        step += 1
+    if totals is not None:
+        running += totals

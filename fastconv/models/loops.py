@@ -144,13 +144,13 @@ class Resident:
             if bad >= 0:
                 data.refuse_sample(x, bad // math.prod(x.shape[1:]))
         self._order = memory.empty(len(x), np.int64)
-        self._first = memory.zeros(1, np.int64)  # the place in the order where the next batch begins
+        self._position = memory.zeros(1, np.int64)  # in the order, where the next batch begins
         self._sums = memory.zeros(2, np.float64)
         self._graphs: Any = weakref.WeakKeyDictionary()  # by plan: one that the executor drops takes its graph along
 
     def begin(self, order: np.ndarray | None = None) -> None:
         self._memory.upload(self._order, np.arange(self._order.size) if order is None else order)
-        self._memory.upload(self._first, 0)
+        self._memory.upload(self._position, 0)
         self._memory.upload(self._sums, 0)
 
     def step(self, begin: int, end: int) -> None:
@@ -165,13 +165,12 @@ class Resident:
             graph.launch()
 
     def _calls(self, plan, size: int) -> list:
-        ops, place = self._executor.ops, {"order": self._order, "first": self._first}
+        ops = self._executor.ops
+        step = self._executor.next_step if self._mode == "train" else None
         return [
-            functools.partial(ops.gather_batch, source=self._x, batch=plan.x, **place),
-            functools.partial(ops.gather_batch, source=self._y, batch=plan.labels, **place),
+            functools.partial(ops.gather_batch, self._x, self._y, self._order, self._position, plan.x, plan.labels),
             *plan.calls,
-            functools.partial(ops.accumulate_totals, totals=plan.totals, sums=self._sums),
-            functools.partial(ops.advance, counter=self._first, by=size),
+            functools.partial(ops.advance, size, self._position, step, plan.totals, self._sums),
         ]
 
     def sums(self) -> tuple[float, float]:

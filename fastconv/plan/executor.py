@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import math
 from typing import Any
 
@@ -12,7 +13,7 @@ from fastconv import _core, rng
 from fastconv.plan import fuse as fusions
 from fastconv.plan.arena import Arena
 from fastconv.plan.gradients import Backward
-from fastconv.plan.graph import Buffer, Graph, Step
+from fastconv.plan.graph import Buffer, Graph
 from fastconv.plan.parameters import ParameterStore
 from fastconv.plan.plan import Plan
 
@@ -44,7 +45,9 @@ class Executor:
         if state is None:
             state = {"step": np.zeros(1, np.int64), "seed": rng.generator().integers(2**63, size=1, dtype=np.int64)}
         self._states: dict[str, Any] = {name: self.memory.asarray(values) for name, values in state.items()}
-        self.step = state["step"]  # training steps taken, on the host; a device counts its own along with it
+        self.step = state["step"]  # training steps taken
+        if not self.memory.on_host:  # what is captured counts by itself, after each step
+            self._states["step"] = self.memory.asarray(self.step + 1)
         self._sent_learning_rate = math.nan
 
     @property
@@ -54,7 +57,13 @@ class Executor:
 
     def state(self) -> dict[str, np.ndarray]:
         """The state of training as arrays of the host: step number, dropout seed, the optimizer's slots."""
-        return {name: np.array(self.memory.download(a)) for name, a in self._states.items() if name != _LEARNING_RATE}
+        there = {name: np.array(self.memory.download(a)) for name, a in self._states.items() if name != _LEARNING_RATE}
+        return {**there, "step": self.step.copy()}
+
+    @property
+    def next_step(self):
+        """The number of the next training step, on a device that counts its steps."""
+        return self._states["step"]
 
     def plan(self, mode: str, batch: int) -> Plan:
         """The plan for this mode and batch size, bound and ready to run.
@@ -83,7 +92,10 @@ class Executor:
                 self.arena.reserve(plan.layout.size_bytes)
             except MemoryError as error:
                 raise MemoryError(f"{error}{self._largest_batch(mode, batch)}") from None
-        plan.bind(self.arena, self._external)
+        last = []
+        if plan.graph.training and not self.memory.on_host:
+            last.append(functools.partial(self.ops.advance, 1, self.next_step))
+        plan.bind(self.arena, self._external, last)
         return plan
 
     def _unbound_plan(self, mode: str, batch: int) -> Plan:
@@ -127,9 +139,6 @@ class Executor:
             size = (self.store.trainable.size,)
             self.optimizer.emit(graph, graph.state("w", size), graph.state("dw", size))
             fusions.fuse(graph, fusions.WHOLE, self._fuse, self.ops)
-            if not self.memory.on_host:  # the host's count is another array; what is captured has to count by itself
-                counter = graph.state("step", dtype="int64")
-                graph.steps.insert(0, Step("advance", {}, {"counter": counter}, {"by": 1}))
         return graph
 
     def _external(self, buffer: Buffer):

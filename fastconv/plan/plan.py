@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class Plan:
         )
         self.calls: list[Any] = []
         self.x = self.labels = self.totals = self.y = self.host_x = self.host_labels = None
+        self._last: Sequence[Any] = ()
         self._captured: Any = None
 
     def dtype_of(self, buffer: Buffer) -> np.dtype:
@@ -51,8 +53,11 @@ class Plan:
         else:
             step.attrs["workspace"] = None
 
-    def bind(self, arena: Arena, external) -> None:
-        """Gives every buffer memory: from the arena, or the array that `external(buffer)` returns."""
+    def bind(self, arena: Arena, external, last: Sequence[Any] = ()) -> None:
+        """Gives every buffer memory: from the arena, or the array that `external(buffer)` returns.
+
+        `run()` then makes the calls of the steps and those of `last`, which `calls` does not list.
+        """
         offsets = self.layout.offsets
         arrays: dict[Buffer, Any] = {}
 
@@ -72,7 +77,7 @@ class Plan:
             )
             for step in self.steps
         ]
-        self._captured = None
+        self._last, self._captured = last, None
         slots = (self.graph.x, self.graph.labels, self.graph.totals, self.graph.y)
         self.x, self.labels, self.totals, self.y = (None if b is None else array_of(b) for b in slots)
         memory = self.ops.memory
@@ -88,5 +93,5 @@ class Plan:
     def run(self) -> None:
         """Executes the steps; a device repeats what it captured of them the first time."""
         if self._captured is None:
-            self._captured = self.ops.memory.capture(self.calls)
+            self._captured = self.ops.memory.capture([*self.calls, *self._last])
         self._captured.launch()

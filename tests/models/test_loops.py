@@ -1,13 +1,14 @@
 """fit, evaluate and predict on a device: the CPU's numbers, few transfers, and what happens where memory ends."""
 
 import gc
+import importlib.util
 import logging
 import os
 import signal
 
 import numpy as np
 import pytest
-from fake_device import FakeMemory, FakeOps
+from fake_device import EmulatedMemory, FakeMemory, FakeOps
 
 from fastconv import Sequential, device, layers, optimizers, utils
 from fastconv.callbacks import Callback, LambdaCallback
@@ -302,3 +303,35 @@ def test_samples_leave_the_device_with_the_end_of_fit(gpu):
     del model
     gc.collect()
     assert gpu.memory.used == 0
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("fastconv._emulator"), reason="the emulator is not built")
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_the_cuda_kernels_gather_count_and_train_like_the_cpu(use, on_cpu, monkeypatch, resident, dtype):
+    from fastconv import _emulator
+    from fastconv.ops.cuda_ops import CudaOps
+
+    def train():
+        utils.set_random_seed(0)
+        model = Sequential(
+            [
+                layers.Input((3,)),
+                layers.BatchNormalization(),
+                layers.LeakyReLU(),
+                layers.Dropout(0.25),
+                layers.Activation("softmax"),
+            ]
+        )
+        model.compile(optimizers.Adam(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"])
+        x, y = data(dtype)
+        history = fit(model, x[:, 0, 0], y.argmax(1), validation_split=0.3)
+        return [*history.values(), *(w.tolist() for w in model.get_weights())]
+
+    expected, memory = on_cpu(train), EmulatedMemory()
+    if not resident:
+        monkeypatch.setattr(memory, "free_bytes", lambda: 0)
+    use(CudaOps(_emulator, memory))
+    for found, right in zip(train(), expected, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6)
+    assert memory.launches == 2 * (3 + 1)

@@ -87,6 +87,7 @@ def test_both_sides_count_the_steps(device):
     _, executor = seeded(device)
     train(executor, 3)
     assert executor.iterations == 3 and executor.state()["step"] == [3]
+    assert device.memory.download(executor.next_step) == [4]
 
 
 @pytest.mark.parametrize("first, second", [("device", "host"), ("host", "device")])
