@@ -1,6 +1,7 @@
 """The choice of a device: what is taken, what is refused and why. Stand-ins play the extension module and CuPy."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -92,6 +93,12 @@ def test_a_device_that_was_named_needs_no_word(install, caplog):
     with caplog.at_level(logging.INFO, "fastconv"):
         device.ops()
     assert not caplog.records
+
+
+def test_the_device_is_the_one_that_models_ran_on(install, monkeypatch):
+    install(None)
+    monkeypatch.setattr(device, "_ops", SimpleNamespace(name="cuda"))
+    assert fastconv.get_device() == "cuda"
 
 
 def test_using_returns_to_what_was_set(install):

@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import signal
+import weakref
 
 import numpy as np
 import pytest
@@ -139,7 +140,7 @@ def test_a_callback_for_batches_gets_the_means_of_each(gpu, on_cpu):
 
 def test_a_bar_reads_the_means_when_it_draws(gpu, monkeypatch):
     clock = iter(range(10**6))
-    monkeypatch.setattr("fastconv.progress.time.perf_counter", lambda: next(clock) * 1e-4)
+    monkeypatch.setattr("fastconv.progress.time.perf_counter", lambda: next(clock) * 5e-3)
     monkeypatch.setenv("FORCE_COLOR", "1")
     model = network()
     fit(model, *data(), batch_size=1, epochs=1, verbose=1)
@@ -147,6 +148,8 @@ def test_a_bar_reads_the_means_when_it_draws(gpu, monkeypatch):
     monkeypatch.setattr("fastconv.progress._screen", lambda verbose: Live())
     fit(model, *data(), batch_size=1, epochs=1, verbose=1)
     assert silent == 1 and 2 <= len(gpu.memory.downloads) - silent <= COUNT / 4
+    fit(model, *data(), epochs=1, verbose=1, validation_data=data(), validation_batch_size=1)
+    assert gpu.memory.captures == 5 and len(gpu.memory.downloads) - silent <= COUNT / 2  # the bar shows no validation
 
 
 class Live:
@@ -218,6 +221,19 @@ def test_a_validation_that_needs_more_memory_than_training(gpu, on_cpu):
     train = lambda: fit(network(), *data(), batch_size=2, validation_data=data(seed=1), validation_batch_size=COUNT)  # noqa: E731
     assert train() == on_cpu(train)
     assert gpu.memory.captures == 2
+
+
+def test_a_graph_goes_with_its_plan(gpu):
+    class Grow(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            plan = weakref.ref(self.model._executor.plan("train", BATCH))
+            self.model.predict(np.zeros((1000, 6, 6, 3)), batch_size=1000, verbose=0)
+            self.left = plan()
+
+    grow = Grow()
+    fit(network(), *data(), epochs=1, callbacks=[grow])
+    assert grow.left is None
+    fit(network(), *data(), callbacks=[grow])
 
 
 def test_samples_that_do_not_fit_are_streamed(use, on_cpu, caplog):
