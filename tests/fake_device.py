@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -40,6 +41,7 @@ class FakeArray:
     nbytes = property(lambda self: self._values.nbytes)
     strides = property(lambda self: self._values.strides)
     flags = property(lambda self: self._values.flags)
+    device = SimpleNamespace(id=0)
 
     def __len__(self):
         return len(self._values)
@@ -57,6 +59,26 @@ class FakeArray:
     def fill(self, value):
         self._values.fill(value)
 
+    def astype(self, dtype):
+        return FakeArray(self._values.astype(dtype))
+
+    def __add__(self, number):
+        return FakeArray(self._values + number)
+
+    def __rtruediv__(self, number):
+        return FakeArray(number / self._values)
+
+
+def _made_by(function):
+    """A function of NumPy's that makes an array, on arrays of the device."""
+    return lambda *arguments, **named: FakeArray(
+        function(*(a._values if isinstance(a, FakeArray) else a for a in arguments), **named)
+    )
+
+
+NAMES = ("ascontiguousarray", "empty", "empty_like", "sqrt", "zeros")
+XP = SimpleNamespace(ndarray=FakeArray, **{name: _made_by(getattr(np, name)) for name in NAMES})
+
 
 class FakeMemory:
     """See `fastconv.ops.memory.DeviceMemory`.
@@ -69,6 +91,7 @@ class FakeMemory:
 
     on_host = False
     alignment = 256
+    xp = XP
 
     def __init__(self, capacity=math.inf):
         self.capacity, self.used = capacity, 0
@@ -152,6 +175,9 @@ class FakeMemory:
 
     def is_array(self, value):
         return isinstance(value, FakeArray)
+
+    def is_current(self, array):
+        return array.device.id == 0
 
 
 class EmulatedMemory(FakeMemory):

@@ -8,7 +8,7 @@ from fake_cuda import UNUSABLE, cupy, kernels
 from typer.testing import CliRunner
 
 from fastconv import cli, doctor
-from fastconv.ops import functions, get_ops
+from fastconv.ops import get_ops
 
 HEALTHY_WITHOUT_GPU = ("built without CUDA", "no driver")
 
@@ -67,8 +67,7 @@ def test_a_usable_gpu_is_tested_with_its_own_kernels(install, monkeypatch):
 
     install(kernels(), cupy())
     gpu, cpu = FakeOps(), get_ops("cpu")
-    monkeypatch.setattr(functions, "get_ops", lambda name: gpu if name == "cuda" else cpu)
-    monkeypatch.setattr("fastconv.ops.get_ops", functions.get_ops)
+    monkeypatch.setattr("fastconv.ops.get_ops", lambda name: gpu if name == "cuda" else cpu)
     report = doctor.examine()
     assert report["healthy"] and report["device"] == "cuda" and len(gpu.memory.downloads) == 1
     assert [row["found"] for row in report["findings"] if row["name"] == "kernels on cuda"] == ["right"]

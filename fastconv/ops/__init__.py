@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from fastconv.ops.backends import get_ops
 from fastconv.ops.functions import (
     batch_norm,
     batch_norm_backward,
     conv2d,
     conv2d_dgrad,
     conv2d_wgrad,
-    get_ops,
     leaky_relu,
     leaky_relu_backward,
 )

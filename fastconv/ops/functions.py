@@ -1,12 +1,13 @@
-"""The kernels as plain functions on NumPy arrays: NHWC images, HWIO filters, float32 in and out.
+"""The kernels as plain functions on arrays of NumPy or CuPy: NHWC images, HWIO filters, float32 in and out.
 
 Anything NumPy can turn into float32 without surprise is converted (integers, float16, big-endian or strided views);
-float64 arguments are computed in float64 by the NumPy reference. Arguments are never modified.
+float64 arguments are computed in float64 by the NumPy reference. Arrays in the memory of a GPU (CuPy's, or of another
+library that shares them by `__cuda_array_interface__` or DLPack) are computed there on CuPy's current stream, and CuPy
+arrays come back; float64 is refused there. Arguments are never modified.
 """
 
 from __future__ import annotations
 
-import functools
 import numbers
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,58 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastconv import geometry
+from fastconv.ops.arguments import as_arrays
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
 
 Strides = int | Sequence[int]
-
-
-@functools.cache
-def get_ops(name: str):
-    """The backend called `name`: "cpu" and "cuda" (compiled kernels) or "numpy" (the readable reference).
-
-    Raises:
-        ValueError: if there is no such backend.
-        RuntimeError: if "cuda" cannot be used here, with the reason.
-    """
-    if name == "cpu":
-        from fastconv.ops.cpu_ops import CpuOps
-
-        return CpuOps()
-    if name == "numpy":
-        from fastconv.ops.numpy_ops import NumpyOps
-
-        return NumpyOps()
-    if name == "cuda":
-        from fastconv import device
-
-        device.require_cuda()
-        from fastconv import _cuda
-        from fastconv.ops.cuda_ops import CudaOps
-        from fastconv.ops.memory import DeviceMemory
-
-        return CudaOps(_cuda, DeviceMemory())
-    raise ValueError(f'get_ops: expected "cpu", "cuda" or "numpy". Received: {name!r}')
-
-
-def _as_array(value, name: str) -> np.ndarray:
-    """`value` as a C-contiguous float32 array, or float64 if it is one."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        received = "None" if value is None else f"dtype {array.dtype}"
-        raise ValueError(f"{name}: expected real numbers (float, int, uint or bool). Received: {received}")
-    dtype = np.float64 if array.dtype.kind == "f" and array.dtype.itemsize == 8 else np.float32
-    return np.require(array, dtype, ["C_CONTIGUOUS", "ALIGNED"])
-
-
-def _as_arrays(optional: tuple[str, ...] = (), **values) -> tuple[list, str]:
-    """The arguments as arrays of one dtype, float64 if any is, and the backend for it; optional ones may be None."""
-    arrays = [None if value is None and name in optional else _as_array(value, name) for name, value in values.items()]
-    double = any(a is not None and a.dtype == np.float64 for a in arrays)
-    dtype = np.float64 if double else np.float32
-    return [None if a is None else a.astype(dtype, copy=False) for a in arrays], "numpy" if double else "cpu"
 
 
 def _require_rank(array, rank: int, name: str, axes: str) -> None:
@@ -105,9 +61,10 @@ def _geometry(x_shape, w_shape, strides, padding) -> geometry.Conv2DGeometry:
 
 def _run(ops, op: str, **arguments) -> None:
     """Runs one op with the workspace it asks for."""
-    shapes = {name: value.shape for name, value in arguments.items() if isinstance(value, np.ndarray)}
+    xp = ops.memory.xp
+    shapes = {name: value.shape for name, value in arguments.items() if isinstance(value, xp.ndarray)}
     size = ops.workspace_bytes(op, shapes, arguments)
-    workspace = np.empty(size // 4, np.float32) if size else None
+    workspace = xp.empty(size // 4, np.float32) if size else None
     getattr(ops, op)(**arguments, workspace=workspace)
 
 
@@ -136,7 +93,8 @@ def conv2d(
     >>> conv2d(np.ones((1, 4, 4, 1)), np.ones((3, 3, 1, 2)), padding="same").shape
     (1, 4, 4, 2)
     """
-    (x, kernel, bias), backend = _as_arrays(("bias",), x=x, kernel=kernel, bias=bias)
+    (x, kernel, bias), ops = as_arrays(("bias",), x=x, kernel=kernel, bias=bias)
+    xp = ops.memory.xp
     _require_rank(x, 4, "x", "(N, H, W, C)")
     _require_rank(kernel, 4, "kernel", "(R, S, C, K)")
     _require_not_empty(x, "x")
@@ -144,8 +102,8 @@ def conv2d(
     g = _geometry(x.shape, kernel.shape, strides, padding)
     if bias is not None:
         _require_shape(bias, (g.k,), "bias")
-    y = np.empty(g.y_shape, x.dtype)
-    _run(get_ops(backend), "conv2d_fprop", geometry=g, x=x, w=kernel, b=bias, y=y)
+    y = xp.empty(g.y_shape, x.dtype)
+    _run(ops, "conv2d_fprop", geometry=g, x=x, w=kernel, b=bias, y=y)
     return y
 
 
@@ -174,14 +132,15 @@ def conv2d_dgrad(
     >>> conv2d_dgrad(np.ones((1, 2, 2, 5)), np.ones((3, 3, 4, 5)), (1, 4, 4, 4)).shape
     (1, 4, 4, 4)
     """
-    (dy, kernel), backend = _as_arrays(dy=dy, kernel=kernel)
+    (dy, kernel), ops = as_arrays(dy=dy, kernel=kernel)
+    xp = ops.memory.xp
     _require_rank(dy, 4, "dy", "(N, P, Q, K)")
     _require_rank(kernel, 4, "kernel", "(R, S, C, K)")
     _require_not_empty(kernel, "kernel")
     g = _geometry(_shape_of(input_shape, 4, "input_shape"), kernel.shape, strides, padding)
     _require_shape(dy, g.y_shape, "dy")
-    dx = np.empty(g.x_shape, dy.dtype)
-    _run(get_ops(backend), "conv2d_dgrad", geometry=g, dy=dy, w=kernel, dx=dx)
+    dx = xp.empty(g.x_shape, dy.dtype)
+    _run(ops, "conv2d_dgrad", geometry=g, dy=dy, w=kernel, dx=dx)
     return dx
 
 
@@ -210,14 +169,15 @@ def conv2d_wgrad(
     >>> conv2d_wgrad(np.ones((1, 4, 4, 3)), np.ones((1, 2, 2, 5)), (3, 3, 3, 5)).shape
     (3, 3, 3, 5)
     """
-    (x, dy), backend = _as_arrays(x=x, dy=dy)
+    (x, dy), ops = as_arrays(x=x, dy=dy)
+    xp = ops.memory.xp
     _require_rank(x, 4, "x", "(N, H, W, C)")
     _require_rank(dy, 4, "dy", "(N, P, Q, K)")
     _require_not_empty(x, "x")
     g = _geometry(x.shape, _shape_of(kernel_shape, 4, "kernel_shape"), strides, padding)
     _require_shape(dy, g.y_shape, "dy")
-    dw = np.empty(g.w_shape, x.dtype)
-    _run(get_ops(backend), "conv2d_wgrad", geometry=g, x=x, dy=dy, dw=dw, db=None)
+    dw = xp.empty(g.w_shape, x.dtype)
+    _run(ops, "conv2d_wgrad", geometry=g, x=x, dy=dy, dw=dw, db=None)
     return dw
 
 
@@ -256,14 +216,15 @@ def batch_norm(
     >>> y.ravel().tolist(), mean.item(), variance.item()
     ([-1.0, 1.0], 2.0, 1.0)
     """
-    (x, gamma, beta), backend = _as_arrays(("gamma", "beta"), x=x, gamma=gamma, beta=beta)
+    (x, gamma, beta), ops = as_arrays(("gamma", "beta"), x=x, gamma=gamma, beta=beta)
+    xp = ops.memory.xp
     _require_channels(x, gamma=gamma, beta=beta)
     _require_epsilon(epsilon)
     channels = x.shape[-1]
-    y, mean, rstd = np.empty_like(x), np.empty(channels, x.dtype), np.empty(channels, x.dtype)
-    moving_mean, variance = np.zeros(channels, x.dtype), np.zeros(channels, x.dtype)
+    y, mean, rstd = xp.empty_like(x), xp.empty(channels, x.dtype), xp.empty(channels, x.dtype)
+    moving_mean, variance = xp.zeros(channels, x.dtype), xp.zeros(channels, x.dtype)
     _run(
-        get_ops(backend),
+        ops,
         "batchnorm_forward",
         x=x,
         gamma=gamma,
@@ -307,15 +268,16 @@ def batch_norm_backward(
     >>> [g.shape for g in batch_norm_backward(np.ones((8, 3)), np.eye(8, 3), None, np.zeros(3), np.ones(3))]
     [(8, 3), (3,), (3,)]
     """
-    arrays, backend = _as_arrays(("gamma",), dy=dy, x=x, gamma=gamma, mean=mean, variance=variance)
+    arrays, ops = as_arrays(("gamma",), dy=dy, x=x, gamma=gamma, mean=mean, variance=variance)
+    xp = ops.memory.xp
     dy, x, gamma, mean, variance = arrays
     _require_channels(x, gamma=gamma, mean=mean, variance=variance)
     _require_shape(dy, x.shape, "dy")
     _require_epsilon(epsilon)
-    rstd = (1 / np.sqrt(variance.astype(np.float64) + epsilon)).astype(x.dtype)
-    dx, dgamma, dbeta = np.empty_like(x), np.empty_like(mean), np.empty_like(mean)
+    rstd = (1 / xp.sqrt(variance.astype(np.float64) + epsilon)).astype(x.dtype)
+    dx, dgamma, dbeta = xp.empty_like(x), xp.empty_like(mean), xp.empty_like(mean)
     _run(
-        get_ops(backend),
+        ops,
         "batchnorm_backward",
         dy=dy,
         x=x,
@@ -326,7 +288,7 @@ def batch_norm_backward(
         dx=dx,
         dgamma=dgamma,
         dbeta=dbeta,
-        coefficients=np.empty((2, x.shape[-1]), x.dtype),
+        coefficients=xp.empty((2, x.shape[-1]), x.dtype),
         slope=1.0,
     )
     return dx, dgamma, dbeta
@@ -348,9 +310,10 @@ def leaky_relu(x: npt.ArrayLike, negative_slope: float = 0.3) -> np.ndarray:
     >>> leaky_relu(np.array([-1.0, 2.0])).tolist()
     [-0.3, 2.0]
     """
-    (x,), backend = _as_arrays(x=x)
-    y = np.empty_like(x)
-    get_ops(backend).leaky_relu_forward(x, y, float(negative_slope))
+    (x,), ops = as_arrays(x=x)
+    xp = ops.memory.xp
+    y = xp.empty_like(x)
+    ops.leaky_relu_forward(x, y, float(negative_slope))
     return y
 
 
@@ -371,8 +334,9 @@ def leaky_relu_backward(dy: npt.ArrayLike, x: npt.ArrayLike, negative_slope: flo
     >>> leaky_relu_backward(np.array([1.0, 1.0]), np.array([-1.0, 2.0])).tolist()
     [0.3, 1.0]
     """
-    (dy, x), backend = _as_arrays(dy=dy, x=x)
+    (dy, x), ops = as_arrays(dy=dy, x=x)
+    xp = ops.memory.xp
     _require_shape(dy, x.shape, "dy")
-    dx = np.empty_like(x)
-    get_ops(backend).leaky_relu_backward(dy, x, dx, float(negative_slope))
+    dx = xp.empty_like(x)
+    ops.leaky_relu_backward(dy, x, dx, float(negative_slope))
     return dx

@@ -164,6 +164,10 @@ class DeviceMemory:
     def is_array(self, value) -> bool:
         return isinstance(value, self.xp.ndarray)
 
+    def is_current(self, array) -> bool:
+        """Whether an array is on the device that is CuPy's current one."""
+        return array.device.id == self.xp.cuda.runtime.getDevice()
+
 
 class _Graph:
     """A captured CUDA graph and the stream it is launched on."""
