@@ -265,7 +265,10 @@ def _choose(device: str | None) -> None:
 
 def _device_line() -> str:
     if fastconv.get_device() == "cuda":
-        return f"fastconv {fastconv.__version__} on the GPU"
+        from fastconv import device
+
+        gpu = next(finding.found for finding in device.cuda_findings() if finding.name == "device")
+        return f"fastconv {fastconv.__version__} on the GPU ({gpu})"
     threads = config.get_num_threads()
     return f"fastconv {fastconv.__version__} on the CPU ({config.isa()}, {threads} thread{'' if threads == 1 else 's'})"
 
@@ -286,8 +289,8 @@ def _fit(net: Any, phases: list[tuple[int, int]], train: Any, test: Any, verbose
         if net.history is not None and net.history not in histories:
             histories.append(net.history)
         return histories, True
-    except MemoryError:
-        _fail(f"not enough memory for a batch of {batch_size} images; try a smaller --batch-size", 1)
+    except MemoryError as error:
+        _fail(f"not enough memory for a batch of {batch_size} images; try a smaller --batch-size. {error}", 1)
     return histories, False
 
 

@@ -168,7 +168,7 @@ def _device(kernels) -> Finding:
 
 
 def _cupy(kernels) -> Finding:
-    name, package = "CuPy", f"cupy-cuda{kernels.toolkit_version() // 1000}x"
+    name, package = "CuPy", f"cupy-cuda{kernels.toolkit_version() // 1000}x"  # as the extras of pyproject.toml
     try:
         cupy = importlib.import_module("cupy")
     except ImportError as error:

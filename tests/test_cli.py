@@ -296,6 +296,12 @@ def test_bad_values_are_refused(program, few_images, args, words):
     assert_refused(program("train", *args), *words)
 
 
+@pytest.mark.parametrize("device, words", [("cuda", "built without CUDA"), ("gpu", "Received: 'gpu'")])
+def test_a_device_that_cannot_be_used_is_refused(program, few_images, install, device, words):
+    install(None)
+    assert_refused(program("train", "--device", device), words)
+
+
 def test_missing_data_are_refused(program):
     assert_refused(
         program("train", "--data", "nowhere"), "fastconv: error: ", "Received: 'nowhere', which does not exist"

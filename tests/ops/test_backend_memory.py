@@ -33,6 +33,24 @@ def test_a_capture_on_the_host_repeats_the_calls_in_order():
     assert seen == [1, 2, 1, 2]
 
 
+class FakeArray:
+    """What CuPy offers for transfers."""
+
+    shape, dtype = (2, 3), np.dtype(np.float32)
+
+    def __init__(self, log):
+        self.log = log
+
+    def set(self, values):
+        assert values.dtype == self.dtype and values.shape == self.shape and values.flags.c_contiguous
+        self.log.append("set")
+        self.values = values.copy()
+
+    def get(self):
+        self.log.append("get")
+        return self.values.copy()
+
+
 class FakeStream:
     def __init__(self, log, **kind):
         self.log, self.kind = log, kind
@@ -43,6 +61,9 @@ class FakeStream:
 
     def __exit__(self, *error):
         self.log.append("exit")
+
+    def synchronize(self):
+        self.log.append("synchronize")
 
     def begin_capture(self):
         self.log.append("begin")
@@ -60,6 +81,22 @@ def log(monkeypatch):
     stream = lambda **kind: FakeStream(log, **kind)  # noqa: E731
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=SimpleNamespace(Stream=stream)))
     return log
+
+
+@pytest.mark.parametrize("values", [7, np.arange(3), np.ones((2, 3)), np.ones((3, 2), np.float32).T])
+def test_an_upload_is_converted_and_over_when_it_returns(log, values):
+    array = FakeArray(log)
+    DeviceMemory().upload(array, values)
+    assert (array.values == values).all() and log == ["enter", "set", "synchronize", "exit"]
+
+
+def test_a_download_is_of_the_models_stream_and_not_to_be_written_to(log):
+    memory, array = DeviceMemory(), FakeArray(log)
+    memory.upload(array, 1)
+    log.clear()
+    with pytest.raises(ValueError, match="read-only"):
+        memory.download(array)[...] = 0
+    assert log == ["enter", "get", "exit"]
 
 
 def test_calls_are_captured_on_a_stream_that_the_null_stream_does_not_wait_for(log):
