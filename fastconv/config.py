@@ -65,6 +65,36 @@ def conv_algorithm() -> str:
     return "auto" if _core.conv2d_allows_winograd() else "direct"
 
 
+_FLOAT32_MATMUL_PRECISIONS = ("highest", "high")
+_float32_matmul_precision = "highest"
+
+
+def set_float32_matmul_precision(name: str) -> None:
+    """Sets how a GPU's tensor cores multiply float32 numbers, in convolutions and dense layers. The CPU has no choice.
+
+    Args:
+        name: "highest" (the default) makes three products of TF32 numbers, 10 bits of mantissa each, for one of float32:
+            as good as float32 arithmetic. "high" makes one, with relative errors up to 2**-10 in every product.
+
+    The names are those of `torch.set_float32_matmul_precision`.
+
+    Raises:
+        ValueError: on another name.
+
+    >>> set_float32_matmul_precision("high")
+    >>> set_float32_matmul_precision("highest")
+    """
+    global _float32_matmul_precision
+    if name not in _FLOAT32_MATMUL_PRECISIONS:
+        raise ValueError(f'set_float32_matmul_precision: expected "highest" or "high". Received: {name!r}')
+    _float32_matmul_precision = name
+
+
+def float32_matmul_precision() -> str:
+    """How a GPU multiplies float32 numbers: "highest" or "high", see `set_float32_matmul_precision`."""
+    return _float32_matmul_precision
+
+
 def show_config() -> None:
     """Prints version, instruction set, threads and the state of CUDA."""
     import platform

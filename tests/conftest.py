@@ -41,6 +41,25 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("ops", backends, indirect=True)
 
 
+# The emulator makes some 50 million multiplications a second; what it may take of them for one call of an op.
+EMULATED_MULTIPLICATIONS = 10_000_000
+
+
+def pytest_collection_modifyitems(config, items):
+    from shapes import Conv2DShape
+
+    def too_long(item):
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        shape = params.get("shape")
+        emulated = params.get("ops") == "emulator" and isinstance(shape, Conv2DShape)
+        return emulated and shape.geometry().multiplications > EMULATED_MULTIPLICATIONS
+
+    long = [item for item in items if too_long(item)]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if not too_long(item)]
+
+
 @pytest.fixture
 def ops(request):
     """A `helpers.Runner` for each backend and instruction set of this machine, on one thread, with direct convolutions.

@@ -31,6 +31,29 @@ def float32_sum(products: int, magnitudes) -> np.ndarray:
     return gamma(products + 1) * np.asarray(magnitudes, np.float64)
 
 
+def tf32x3_sum(products: int, magnitudes) -> np.ndarray:
+    """Bound on the error of a sum of `products` float32 products by tensor cores in precision "highest".
+
+    Derivation: x = big + small + e with big = tf32(x) and small = tf32(x - big), both of 11 significant bits, to the
+    nearest, where x - big is exact: |small| <= 2**-11 |x|, |e| <= 2**-22 |x| = 4 u |x|. Of x w are left out the products
+    of small with small and of either e with the other factor: at most 12 u |x w| and a term in u**2. The three products
+    that are added are exact in float32. Tensor cores may truncate a sum, 2 u for an addition; of 3 * products terms
+    and a bias none meets more than 3 * products additions, whatever their order.
+    """
+    return gamma(6 * products + 13) * np.asarray(magnitudes, np.float64)
+
+
+def tf32_sum(products: int, magnitudes) -> np.ndarray:
+    """The same in precision "high": both factors rounded to 11 bits, by 2**-11, then exact products, truncated sums."""
+    return ((1 + 2.0**-11) ** 2 * (1 + gamma(2 * products)) - 1) * np.asarray(magnitudes, np.float64)
+
+
+def sum_of_products(backend: str, products: int, magnitudes) -> np.ndarray:
+    """Bound on the error of a convolution's sum on the backend of that name (the fixture `ops`)."""
+    bound = float32_sum if backend.startswith("cpu") else tf32x3_sum
+    return bound(products, magnitudes)
+
+
 class Rounded:
     """A float64 array, and a bound on the error of float32 arithmetic that computes it (running error analysis).
 

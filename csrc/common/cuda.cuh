@@ -4,7 +4,7 @@
 //
 //  - Global<T>, Shared<T>: arrays with an index. `global` makes the first on the host, from a pointer and a count; `shared`
 //    the second in a kernel, from a place in the launch's shared memory. load4 and store4 move four floats whose first
-//    lies on 16 bytes.
+//    lies on 16 bytes, store2 two whose first lies on 8.
 //  - cp_async1, cp_async4: one or four floats from global to shared memory, zeros where not `valid`; they arrive at
 //    cp_async_wait<N>, which lets the N latest committed groups fly, in the thread that waits: others see them after sync.
 //  - atomic_min: what is there becomes the smaller of it and `value`. Whole numbers only: their order does not matter.
@@ -63,6 +63,7 @@ struct Shared {
   __device__ void store(int i, T value) const { data[i] = value; }
   __device__ Float4 load4(int i) const { return *reinterpret_cast<const Float4*>(data + i); }
   __device__ void store4(int i, const Float4& value) const { *reinterpret_cast<Float4*>(data + i) = value; }
+  __device__ void store2(int i, const Float2& value) const { *reinterpret_cast<Float2*>(data + i) = value; }
   __device__ Shared from(int i, int) const { return {data + i}; }
 };
 

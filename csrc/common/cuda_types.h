@@ -9,6 +9,10 @@ namespace fastconv::cuda {
 
 constexpr int kWarp = 32;
 
+struct alignas(8) Float2 {
+  float v[2];
+};
+
 struct alignas(16) Float4 {
   float v[4];
 };

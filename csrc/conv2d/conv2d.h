@@ -111,4 +111,29 @@ void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, f
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_CONV2D)
 #undef FASTCONV_DECLARE_CONV2D
 
+namespace cuda {  // the same on a stream; a workspace has the bytes of <pass>_workspace_bytes, or is null for 0
+// How tensor cores multiply float32: "highest" as three products of TF32 numbers, "high" as one.
+enum class Precision { highest, high };
+
+// fprop.cu
+size_t conv2d_fprop_workspace_bytes(const Conv2DGeometry& g, bool statistics);
+void conv2d_fprop(const Conv2DGeometry& g, const Conv2DInput& x, const float* w, const float* b, float* y,
+                  const BatchNormStatistics* statistics, Precision precision, float* workspace, void* stream);
+
+// dgrad.cu
+size_t conv2d_dgrad_workspace_bytes(const Conv2DGeometry& g);
+void conv2d_dgrad(const Conv2DGeometry& g, const float* dy, const float* w, float* dx, Precision precision,
+                  float* workspace, void* stream);
+
+// wgrad.cu
+size_t conv2d_wgrad_workspace_bytes(const Conv2DGeometry& g);
+void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy, float* dw, float* db,
+                  Precision precision, float* workspace, void* stream);
+
+// backward.cu
+size_t conv2d_backward_workspace_bytes(const Conv2DGeometry& g, bool dx, bool x_gradients);
+void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, Precision precision, float* workspace,
+                     void* stream);
+}  // namespace cuda
+
 }  // namespace fastconv

@@ -100,6 +100,10 @@ struct Shared {
     write(i, 4, "store4", {file, line});
     emulator::machine().shared().set(offset + i * int(sizeof(T)), value);
   }
+  void store2(int i, const Float2& value, FASTCONV_HERE) const {
+    write(i, 2, "store2", {file, line});
+    emulator::machine().shared().set(offset + i * int(sizeof(T)), value);
+  }
   Shared from(int i, int elements, FASTCONV_HERE) const {
     if (i < 0 || elements < 0 || i > count - elements)
       emulator::machine().stop("part of shared memory beyond its end", {file, line});

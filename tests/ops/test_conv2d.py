@@ -45,33 +45,33 @@ def run(ops, op, g, kind, **options):
     return ops.run(op, geometry=g, **{name: data(g, kind)[name] for name in wanted} | options)
 
 
-def assert_within_bound(g, output, actual, products):
-    bound = tolerances.float32_sum(products, expected(g, "normal", absolute=True)[output])
+def assert_within_bound(ops, g, output, actual, products):
+    bound = tolerances.sum_of_products(ops.name, products, expected(g, "normal", absolute=True)[output])
     tolerances.assert_close(actual, expected(g, "normal")[output], bound)
 
 
 @every_shape
 def test_fprop_matches_reference(ops, shape):
     g = shape.geometry()
-    assert_within_bound(g, "y", run(ops, "conv2d_fprop", g, "normal").y, g.r * g.s * g.c)
+    assert_within_bound(ops, g, "y", run(ops, "conv2d_fprop", g, "normal").y, g.r * g.s * g.c)
 
 
 @every_shape
 def test_dgrad_matches_reference(ops, shape):
     g = shape.geometry()
-    assert_within_bound(g, "dx", run(ops, "conv2d_dgrad", g, "normal").dx, g.r * g.s * g.k)
+    assert_within_bound(ops, g, "dx", run(ops, "conv2d_dgrad", g, "normal").dx, g.r * g.s * g.k)
 
 
 @every_shape
 def test_wgrad_matches_reference(ops, shape):
     g = shape.geometry()
-    assert_within_bound(g, "dw", run(ops, "conv2d_wgrad", g, "normal").dw, g.n * g.p * g.q)
+    assert_within_bound(ops, g, "dw", run(ops, "conv2d_wgrad", g, "normal").dw, g.n * g.p * g.q)
 
 
 @every_shape
 def test_bias_gradient_matches_reference(ops, shape):
     g = shape.geometry()
-    assert_within_bound(g, "db", run(ops, "conv2d_wgrad", g, "normal").db, g.n * g.p * g.q)
+    assert_within_bound(ops, g, "db", run(ops, "conv2d_wgrad", g, "normal").db, g.n * g.p * g.q)
 
 
 @every_shape
@@ -183,6 +183,8 @@ def test_workspace_for_one_thread_is_enough_for_many(ops, threads, op, output):
 def test_too_small_a_workspace_is_refused(ops, threads, op):
     threads(1)
     size = ops.ops.workspace_bytes(op, {}, {"geometry": SAMPLE})
+    if ops.name == "emulator" and not size:
+        pytest.skip("nothing of it is split over blocks; ops/test_cuda_conv2d.py has what is")
     assert size > 0
     with pytest.raises(ValueError, match=rf"{op}: expected {size} bytes of workspace.*[Rr]eceived.*{size - 4}"):
         run(ops, op, SAMPLE, "integers", workspace_bytes=size - 4)

@@ -10,6 +10,7 @@ void register_cuda_batchnorm(py::module_& m);
 void register_cuda_dropout(py::module_& m);
 void register_cuda_elementwise(py::module_& m);
 void register_cuda_device(py::module_& m);
+void register_cuda_conv2d(py::module_& m);
 void register_cuda_leaky_relu(py::module_& m);
 void register_cuda_optimizer(py::module_& m);
 void register_cuda_softmax_xent(py::module_& m);
@@ -27,6 +28,7 @@ PYBIND11_MODULE(FASTCONV_CUDA_MODULE, m) {
   register_cuda_dropout(m);
   register_cuda_elementwise(m);
   register_cuda_device(m);
+  register_cuda_conv2d(m);
   register_cuda_leaky_relu(m);
   register_cuda_optimizer(m);
   register_cuda_softmax_xent(m);
