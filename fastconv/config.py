@@ -73,8 +73,8 @@ def set_float32_matmul_precision(name: str) -> None:
     """Sets how a GPU's tensor cores multiply float32 numbers, in convolutions and dense layers. The CPU has no choice.
 
     Args:
-        name: "highest" (the default) makes three products of TF32 numbers, 10 bits of mantissa each, for one of float32:
-            as good as float32 arithmetic. "high" makes one, with relative errors up to 2**-10 in every product.
+        name: "highest" (the default) makes three products of TF32 numbers, of 11 significant bits, for one of float32,
+            as good as float32 arithmetic. "high" makes one, whose relative error is up to 2**-10.
 
     The names are those of `torch.set_float32_matmul_precision`.
 

@@ -124,3 +124,17 @@ threads = [threading.Thread(target=work) for _ in range(4)]
 print(len(wrong))
 """
     assert run(code).stdout.strip() == "0"
+
+
+def test_the_precision_of_a_gpus_products_can_be_chosen():
+    assert fastconv.config.float32_matmul_precision() == "highest"
+    fastconv.config.set_float32_matmul_precision("high")
+    try:
+        assert fastconv.config.float32_matmul_precision() == "high"
+    finally:
+        fastconv.config.set_float32_matmul_precision("highest")
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match='expected "highest" or "high". Received: \'medium\''):
+        fastconv.config.set_float32_matmul_precision("medium")

@@ -117,7 +117,7 @@ __device__ void write_sums(const Dgrad& a, const float (&dx)[E::kValues], Shared
 }
 
 template <class T, bool kHighest>
-__global__ void __launch_bounds__(kGemmThreads) dgrad_kernel(Dgrad a) {
+__global__ void __launch_bounds__(kGemmThreads, 2) dgrad_kernel(Dgrad a) {
   using E = Epilogue<T>;
   const int number = a.tiles.quotient(a.blocks.tile_m()), number_h = a.phases_w.quotient(number);
   const Phase h(a.vertical, number_h), w(a.horizontal, a.phases_w.remainder(number, number_h));

@@ -38,7 +38,7 @@ __device__ void write_statistics(const Fprop& a, const float (&y)[E::kValues], i
 }
 
 template <class T, bool kHighest>
-__global__ void __launch_bounds__(kGemmThreads) fprop_kernel(Fprop a) {
+__global__ void __launch_bounds__(kGemmThreads, 2) fprop_kernel(Fprop a) {
   using Product = Gemm<T, kHighest, Along::columns, Along::rows, Windows<Normalized>, Rows<AsItLies>>;
   using E = Epilogue<T>;
   const int first_m = a.blocks.tile_m() * T::kM, first_n = a.blocks.tile_n() * T::kN, n = first_n + E::column();

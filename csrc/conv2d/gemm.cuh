@@ -111,17 +111,18 @@ class Panel {
     for (int v = 0; v < kVector; ++v) channels[v] = matrix_.load.channel(channel + v);
 #pragma unroll
     for (int e = 0; e < kEach; ++e) {
-      if (!(inside_ >> e & 1)) continue;
+      const bool inside = inside_ >> e & 1;
       if constexpr (kVector == 4) {
         Float4 x = tile.load4(place(e)), other = {};
         if constexpr (Matrix::Load::kArrays == 2) other = tile.load4(kFloats + place(e));
 #pragma unroll
-        for (int v = 0; v < kVector; ++v) x.v[v] = channels[v].make(x.v[v], other.v[v]);
+        for (int v = 0; v < kVector; ++v) x.v[v] = inside ? channels[v].make(x.v[v], other.v[v]) : 0.0f;
         tile.store4(place(e), x);
       } else {
+        const float x = tile.load(place(e));
         float other = 0.0f;
         if constexpr (Matrix::Load::kArrays == 2) other = tile.load(kFloats + place(e));
-        tile.store(place(e), channels[0].make(tile.load(place(e)), other));
+        tile.store(place(e), inside ? channels[0].make(x, other) : 0.0f);
       }
     }
   }

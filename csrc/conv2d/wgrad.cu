@@ -21,7 +21,7 @@ template <class T, bool kHighest>
 using Product = Gemm<T, kHighest, Along::rows, Along::rows, Windows<Normalized>, Rows<Gradient>>;
 
 template <class T, bool kHighest>
-__global__ void __launch_bounds__(kGemmThreads) wgrad_kernel(Wgrad a) {
+__global__ void __launch_bounds__(kGemmThreads, 2) wgrad_kernel(Wgrad a) {
   using E = Epilogue<T>;
   const int first_m = a.blocks.tile_m() * T::kM, first_n = a.blocks.tile_n() * T::kN, n = first_n + E::column();
   const Sums<T> sums = Product<T, kHighest>::run(a.x, a.dy, first_m, first_n, a.blocks.first(), a.blocks.end(a.x.rows));

@@ -1,0 +1,242 @@
+"""What the CUDA backend's convolutions alone have: copies of 16 bytes, precision, splits, and what the emulator sees.
+
+That they compute what every backend computes is in ops/test_conv2d.py and ops/test_conv2d_batchnorm.py, whose arrays
+are aligned to no vector.
+"""
+
+from __future__ import annotations
+
+import math
+
+import helpers
+import numpy as np
+import pytest
+import shapes
+import tolerances
+from shapes import Conv2DShape
+
+from fastconv import config
+from fastconv.geometry import Conv2DGeometry
+
+emulator = pytest.importorskip("fastconv._emulator", reason="needs the emulator of CUDA", exc_type=ImportError)
+
+
+class Aligned(helpers.Guarded):
+    """`array`: on 64 bytes, as in a plan's arena."""
+
+    def __init__(self, shape, dtype):
+        dtype = np.dtype(dtype)
+        size, margin = math.prod(shape) * dtype.itemsize, 4 * helpers.GUARD_WORDS
+        block = np.full((size + 3 * margin + 3) // 4, helpers.CANARY)
+        self._canaries = block.tobytes()
+        self._bytes = block.view(np.uint8)
+        self._start = margin + -block.ctypes.data % 64
+        self._end = self._start + size
+        self.array = self._bytes[self._start : self._end].view(dtype).reshape(shape)
+
+
+UNALIGNED = helpers.Runner(helpers.emulated_cuda(), np.float32, "emulator")
+ALIGNED = helpers.Runner(helpers.emulated_cuda(), np.float32, "emulator", Aligned)
+PASSES = ("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad", "conv2d_backward")
+every_pass = pytest.mark.parametrize("op", PASSES)
+
+# Channels in fours, so that copies have 16 bytes; every tile of D, one and several steps of k, edges of all kinds.
+IN_FOURS = [
+    Conv2DShape(2, 4, 5, 4, 20, 3, 3, (1, 1), "same"),
+    Conv2DShape(2, 7, 6, 36, 20, 3, 2, (2, 1), "same"),
+    Conv2DShape(1, 9, 8, 20, 44, 2, 3, (3, 2), "valid"),
+    Conv2DShape(2, 5, 5, 64, 12, 3, 3, (2, 2), "same"),
+    Conv2DShape(2, 64, 64, 8, 36, 3, 3, (1, 1), "same"),
+    Conv2DShape(2, 64, 65, 4, 24, 1, 1),
+    shapes.dense(32, 1000, 128),
+    shapes.dense(32, 128, 1000),
+    shapes.dense(3, 2048, 12),
+]
+every_shape = pytest.mark.parametrize("shape", IN_FOURS, ids=str)
+# Few outputs of many inputs, in every pass: split over blocks, whose partial sums are added.
+SPLIT = shapes.dense(257, 262, 259)
+
+
+def with_statistics(op, rng, shape):
+    """Arguments of `op` with all that it can do on the way."""
+    arguments = helpers.example(op, rng, shape)
+    g = arguments["geometry"]
+    if op in ("conv2d_fprop", "conv2d_wgrad"):
+        arguments |= helpers.conv2d_norm(rng, "x", g.c)
+    if op == "conv2d_fprop":
+        arguments |= {name: np.ones(g.k, np.float32) for name in ("moving_mean", "moving_variance")}
+    return arguments
+
+
+def bits(result):
+    return {name: array.tobytes() for name, array in vars(result).items() if name != "workspace"}
+
+
+@pytest.fixture
+def precision():
+    """A function that sets the precision of products; the setting of before returns after the test."""
+    yield config.set_float32_matmul_precision
+    config.set_float32_matmul_precision("highest")
+
+
+@pytest.fixture
+def order():
+    yield emulator.set_order
+    emulator.set_order("forward")
+
+
+@pytest.fixture
+def counts():
+    """A function that gives the emulator's counts of a call, by kernel."""
+
+    def count(call):
+        emulator.count(True)
+        call()
+        return emulator.counts()
+
+    yield count
+    emulator.count(False)
+
+
+# ---- copies of 16 bytes
+
+
+@every_pass
+@every_shape
+def test_an_array_that_lies_on_vectors_gives_the_same_bits(rng, op, shape):
+    arguments = with_statistics(op, rng, shape)
+    assert bits(ALIGNED.run(op, **arguments)) == bits(UNALIGNED.run(op, **arguments))
+
+
+# ---- precision
+
+
+@pytest.mark.parametrize("op, output", [("conv2d_fprop", "y"), ("conv2d_dgrad", "dx"), ("conv2d_wgrad", "dw")])
+@every_shape
+def test_high_precision_keeps_its_bound(rng, precision, op, output, shape):
+    arguments = helpers.example(op, rng, shape)
+    g = arguments["geometry"]
+    products = {"y": g.r * g.s * g.c, "dx": g.r * g.s * g.k, "dw": g.n * g.p * g.q}[output]
+    magnitudes = {name: np.abs(a) if isinstance(a, np.ndarray) else a for name, a in arguments.items()}
+    bound = tolerances.tf32_sum(products, getattr(helpers.REFERENCE.run(op, **magnitudes), output))
+    expected = getattr(helpers.REFERENCE.run(op, **arguments), output)
+    precision("high")
+    tolerances.assert_close(getattr(ALIGNED.run(op, **arguments), output), expected, bound)
+
+
+@every_pass
+def test_high_precision_takes_a_third_of_the_products(rng, counts, precision, op):
+    arguments = helpers.example(op, rng, IN_FOURS[1])
+    highest = counts(lambda: ALIGNED.run(op, **arguments))
+    precision("high")
+    high = counts(lambda: ALIGNED.run(op, **arguments))
+    assert {kernel: 3 * c["mma"] for kernel, c in high.items()} == {kernel: c["mma"] for kernel, c in highest.items()}
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match='expected "highest" or "high". Received: medium'):
+        emulator.conv2d_dgrad(Conv2DGeometry(*[1] * 11, 0, 0), 0, 0, 0, 0, "medium", 0)
+
+
+# ---- splits of k over blocks
+
+
+@every_pass
+def test_split_sums_are_exact_on_integers(rng, counts, op):
+    arguments = helpers.example(op, rng, SPLIT)
+    arguments = {name: a for name, a in arguments.items() if name in ("geometry", "x", "w", "b", "dy")}
+    for name, array in arguments.items():
+        if name != "geometry":
+            arguments[name] = helpers.small_integers(rng, *array.shape)
+    expected = helpers.REFERENCE.run(op, **arguments)
+    actual = []
+    kernels = counts(lambda: actual.append(ALIGNED.run(op, **arguments)))
+    assert any(name.endswith("_add") for name in kernels)
+    for name in expected.__dict__.keys() - {"workspace"}:
+        np.testing.assert_array_equal(getattr(actual[0], name), getattr(expected, name), err_msg=name)
+
+
+@every_pass
+def test_too_small_a_workspace_for_the_splits_is_refused(rng, op):
+    arguments = helpers.example(op, rng, SPLIT)
+    outputs = {name: array.shape for name, array in vars(ALIGNED.run(op, **arguments)).items()}
+    size = ALIGNED.ops.workspace_bytes(op, outputs, arguments)
+    with pytest.raises(ValueError, match=rf"{op}: expected {size} bytes of workspace. Received: {size - 4}"):
+        ALIGNED.run(op, **arguments, workspace_bytes=size - 4)
+
+
+def test_statistics_are_of_whole_sums(rng, counts):
+    kernels = counts(lambda: ALIGNED.run("conv2d_fprop", **with_statistics("conv2d_fprop", rng, SPLIT)))
+    assert kernels.keys() == {"conv2d_fprop", "batchnorm_finish_statistics"}
+
+
+# ---- what the emulator sees
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@every_pass
+@pytest.mark.parametrize("shape", [*IN_FOURS[:4], SPLIT, Conv2DShape(2, 9, 8, 3, 5, 3, 3, (2, 2), "same")], ids=str)
+def test_the_same_bits_in_any_order_of_threads(rng, order, op, shape, seed):
+    arguments = with_statistics(op, rng, shape)
+    expected = bits(ALIGNED.run(op, **arguments))
+    for name in ("reverse", "random"):
+        order(name, seed)
+        assert bits(ALIGNED.run(op, **arguments)) == expected
+
+
+@every_pass
+@pytest.mark.parametrize("shape", shapes.network_layers("cnn", batch=2), ids=str)
+def test_shared_memory_has_no_bank_conflicts(rng, counts, op, shape):
+    arguments = with_statistics(op, rng, shape)
+    for kernel, c in counts(lambda: ALIGNED.run(op, **arguments)).items():
+        assert c["wavefronts"] == c["ideal_wavefronts"], kernel
+
+
+def test_a_strided_dgrad_multiplies_no_inserted_zeros(rng, counts):
+    shape = Conv2DShape(2, 16, 16, 32, 32, 3, 3, (2, 2), "same")
+    arguments = helpers.example("conv2d_dgrad", rng, shape)
+    phase, taps = 2 * 8 * 8 * 32, 4 + 2 + 2 + 1  # numbers of dx in each of four phases, and their taps
+    products = 3 * phase * taps * 32 // (16 * 8 * 8)
+    assert counts(lambda: ALIGNED.run("conv2d_dgrad", **arguments))["conv2d_dgrad"]["mma"] == products
+
+
+# Steps of k, then the barriers of the epilogue: two of the tile, others of the sums over its columns.
+@pytest.mark.parametrize(
+    "op, kernel, barriers",
+    [
+        ("conv2d_fprop", "conv2d_fprop", 4 + 2 + 3),
+        ("conv2d_backward", "conv2d_dgrad", 4 + 3 + 2),
+        ("conv2d_backward", "conv2d_wgrad", 4 + 2 + 1),
+    ],
+)
+def test_every_barrier_is_needed(rng, op, kernel, barriers):
+    arguments = with_statistics(op, rng, Conv2DShape(2, 8, 8, 32, 32, 2, 2, (1, 1), "same"))
+    try:
+        for number in range(barriers):
+            emulator.remove_barrier(kernel, number)
+            with pytest.raises(RuntimeError, match=f"^{kernel}, block"):
+                ALIGNED.run(op, **arguments)
+        emulator.remove_barrier(kernel, barriers)  # there are no more
+        ALIGNED.run(op, **arguments)
+    finally:
+        emulator.restore_barriers()
+
+
+# ---- what the kernels' integers hold
+
+
+@pytest.mark.parametrize(
+    "sizes, message",
+    [
+        ({"n": 2**30}, "fewer than 2.30 pixels of x"),
+        ({"h": 2**15, "w": 2**15}, "fewer than 2.30 pixels of x"),
+        ({"p": 2**15, "q": 2**15}, "fewer than 2.30 pixels of y"),
+        ({"c": 2**30}, "fewer than 2.30 entries of a filter"),
+        ({"k": 2**30}, "fewer than 2.30 filters"),
+        ({"stride_h": 2**30}, "strides below 2.30"),
+    ],
+)
+def test_sizes_beyond_the_kernels_integers_are_refused(sizes, message):
+    g = Conv2DGeometry(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0)._replace(**sizes)
+    with pytest.raises(ValueError, match=f"{message}.*Received"):
+        emulator.conv2d_dgrad(g, 0, 0, 0, 0, "highest", 0)
