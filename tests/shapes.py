@@ -124,6 +124,7 @@ def _cuts():
     """Work that the host cuts: lines of many pixels, bands of rows, wide filter rows, many filters on few pixels."""
     for w in (47, 48, 49, 95, 96, 97, 145, 200):
         yield Conv2DShape(1, 1, w, 5, 7, 1, 1)
+    yield Conv2DShape(9, 20, 30, 5, 7, 1, 1)
     yield Conv2DShape(2, 3, 100, 17, 33, 1, 1)
     yield Conv2DShape(2, 3, 100, 4, 6, 1, 1, (1, 2))
     for rows, inputs, units in ((1, 1, 1), (1, 50, 7), (31, 33, 17), (97, 16, 32), (3, 1000, 10), (64, 9, 100)):

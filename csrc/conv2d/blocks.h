@@ -52,9 +52,19 @@ inline Conv2DGeometry as_one_row(Conv2DGeometry g) {
 
 // How outputs may be cut into blocks.
 struct Cut {
-  bool pixels, channels;  // whether rows and their channels may be
+  int64_t max_pixels;  // of a block; 0: rows are not cut
+  bool channels;       // whether a row's channels may be
   int64_t row_multiple, max_rows;
 };
+
+// Cut::max_pixels: with their inputs and outputs they fit a first-level cache. A block costs about as much as a tile of
+// few channels does, so those take many: 8>8 on 4096 images of 8 x 8 went from 295 us in blocks of 48 pixels to 245 in
+// 384 (2 cores of EPYC Zen 5, 2026-11-23).
+inline int64_t pixels_per_block(const Conv2DGeometry& g) {
+  constexpr int64_t kCacheFloats = 12 * 1024, kMost = 8 * kPixelChunk;
+  if (!pointwise(g)) return 0;
+  return std::clamp(kCacheFloats / (g.c + g.k) / kPixelChunk * kPixelChunk, kPixelChunk, kMost);
+}
 
 // Calls kernel(block, thread) for blocks that cover n images of rows x pixels x channels outputs.
 template <typename Kernel>
@@ -63,7 +73,8 @@ void for_each_block(int64_t n, int64_t rows, int64_t pixels, int64_t channels, c
   const int64_t wanted = kItemsPerThread * std::min(num_threads(), max_threads);
   const int64_t band = std::min(round_up(std::max<int64_t>(rows * n / wanted, 1), cut.row_multiple), cut.max_rows);
   const int64_t bands = ceil_div(rows, band);
-  const int64_t pixel_chunk = cut.pixels ? kPixelChunk : pixels;
+  const int64_t fair = round_up(ceil_div(n * bands * pixels, kMostItemsPerThread * num_threads()), kPixelChunk);
+  const int64_t pixel_chunk = cut.max_pixels ? std::min(fair, cut.max_pixels) : pixels;
   const int64_t pixel_chunks = ceil_div(pixels, pixel_chunk);
   const int64_t channel_chunk = cut.channels && n * bands * pixel_chunks < wanted ? kChannelChunk : channels;
   const int64_t channel_chunks = ceil_div(channels, channel_chunk);

@@ -65,7 +65,7 @@ void conv2d_dgrad(const Conv2DGeometry& g, const float* dy, const float* w, floa
   const Blocks blocks(dgrad);
   const int threads = usable_threads(workspace_bytes, dgrad.weights, blocks.slot, "conv2d_dgrad");
   dgrad.prepare(w, workspace);
-  const Cut cut = {pointwise(g), !dgrad.winograd, dgrad.winograd ? 4 : 1, blocks.max_rows};
+  const Cut cut = {pixels_per_block(g), !dgrad.winograd, dgrad.winograd ? 4 : 1, blocks.max_rows};
   for_each_block(ceil_div(g.n, blocks.images), g.h, g.w, g.c, cut, threads, [&](Conv2DBlock block, int thread) {
     block.image *= blocks.images;
     const int64_t images = std::min(blocks.images, g.n - block.image);

@@ -124,7 +124,8 @@ void conv2d_fprop(const Conv2DGeometry& g, const Conv2DInput& x, const float* w,
   };
   const int64_t at_once = fprop.images;
   if (!statistics) {
-    const Cut cut = {pointwise(g) && !fprop.layout.copied, !fprop.winograd, fprop.row_multiple, fprop.max_rows};
+    const int64_t max_pixels = fprop.layout.copied ? 0 : pixels_per_block(g);
+    const Cut cut = {max_pixels, !fprop.winograd, fprop.row_multiple, fprop.max_rows};
     for_each_block(ceil_div(g.n, at_once), g.p, g.q, g.k, cut, threads, [&](Conv2DBlock block, int thread) {
       block.image *= at_once;
       convolve(block, std::min(at_once, g.n - block.image), thread);
