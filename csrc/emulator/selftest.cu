@@ -129,8 +129,11 @@ __global__ void access(In x, Out y, int how, int n) {
 __global__ void diverge(In, Out, int how, int) {
   const bool mine = how < 3 ? thread() % 2 == 0 : thread() < threads() / 2;
   switch (how) {
+    case 5:  // as 0, in the last warp, while the others wait for the block
+      if (warp() < threads() / kWarp - 1) return sync();
+      [[fallthrough]];
     case 0:  // lanes of a warp in different words
-      if (mine)
+      if (thread() % 2 == 0)
         sync_warp();
       else
         shfl_xor(1, 1);

@@ -15,8 +15,16 @@ PLACE = r"at .*selftest.cu:\d+"
         (2, rf"thread 0 waits in sync_warp {PLACE}, thread 1 left the kernel"),
         (3, rf"thread 0 waits in sync {PLACE}, thread 64 left the kernel"),
         (4, rf"thread 0 waits in sync {PLACE}, thread 64 waits in sync {PLACE}"),
+        (5, rf"thread 96 waits in sync_warp {PLACE}, thread 97 waits in shfl_xor {PLACE}"),
     ],
-    ids=["different words", "one word at two places", "lanes that left", "warps that left", "two barriers"],
+    ids=[
+        "different words",
+        "one word at two places",
+        "lanes that left",
+        "warps that left",
+        "two barriers",
+        "different words while others wait",
+    ],
 )
 def test_divergence_names_both_places(run, order, how, expected):
     with pytest.raises(RuntimeError, match=f"divergent barrier: {expected}"):
