@@ -34,9 +34,9 @@ void pack(const Conv2DGeometry& g, const float* w, float* packed_w) {
                [&](int64_t item, int) { kernel(g, w, packed_w, item * kRows, std::min((item + 1) * kRows, rows)); });
 }
 
-// Rows of which the last pixel alone reads beyond the end are read where they lie: the tile ends its run there, the thin
-// tile cannot. Copying them took a tenth of the time of conv2 of cnn (32>32, 3x3, stride 2; batch 32: 320 -> 285 us, 2
-// cores of EPYC Zen 5, 2026-11-23).
+// Rows of which the last pixel alone reads beyond the end are read where they lie: the tile ends its run there, the
+// thin tile cannot. Copying them took a tenth of the time of conv2 of cnn (32>32, 3x3, stride 2; batch 32: 320 -> 285
+// us, 2 cores of EPYC Zen 5, 2026-11-23).
 RowLayout direct_layout(const Conv2DGeometry& g, bool norm) {
   RowLayout layout = conv2d_x_layout(g, norm);
   const int64_t last = (g.q - 1) * g.stride_w;  // first column of the last pixel's run

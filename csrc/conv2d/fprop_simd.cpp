@@ -1,6 +1,6 @@
 // y = conv(x, w) + b for one block of outputs. Built once per instruction set.
-// The rows it reads have zeros beside them where columns are padded, or end before the last pixel's run does, which then
-// ends with them: the tile has no edge to test for. Filter rows that lie above or below the image are skipped.
+// The rows it reads have zeros beside them where columns are padded, or end before the last pixel's run does, which
+// then ends with them: the tile has no edge to test for. Filter rows that lie above or below the image are skipped.
 #include "conv2d/conv2d.h"
 #include "conv2d/thin_tile.h"
 #include "conv2d/tile.h"
