@@ -36,7 +36,8 @@ def pytest_generate_tests(metafunc):
 
         # The backends of this machine: each instruction set, and the CUDA kernels on the host where they were built.
         backends = [f"cpu-{isa}" for isa in _core.supported_isas()]
-        if importlib.util.find_spec("fastconv._emulator"):
+        alone = metafunc.definition.get_closest_marker("cpu_only")
+        if importlib.util.find_spec("fastconv._emulator") and not alone:
             backends.append("emulator")
         metafunc.parametrize("ops", backends, indirect=True)
 

@@ -10,6 +10,8 @@ from helpers import REFERENCE, conv2d_norm, example, float32
 
 from fastconv import _core, config
 
+pytestmark = pytest.mark.cpu_only  # other backends compute every convolution directly
+
 # Odd sizes, partial tiles and vectors, bands of large images, both paddings, one image and many.
 SIZES = [
     *((n, h, w, 32, 48) for n, h, w in ((1, 4, 4), (2, 5, 7), (3, 16, 16), (17, 6, 9), (1, 33, 18))),
