@@ -3,9 +3,9 @@
 //   gather   x[i] = data[order[position + i]] * scale + offset,  y[i] = labels[order[position + i]]
 //   advance  position += batch,  step += 1,  running += totals
 // Samples are `size` numbers (uint8 or float32), labels `label_size` words of 32 bits (int32 or float32, copied).
-// `position` and `step` are one int64, read by the kernels; totals and running two doubles. step and totals (then running
-// too) may be null. No array may overlap another. order[position ... position + batch) must be in the data set: what it
-// holds is not checked.
+// `position` and `step` are one int64, read by the kernels; totals and running two doubles. step may be null, and
+// totals with running. No array may overlap another. order[position ... position + batch) must be there and name
+// samples: neither is checked.
 #pragma once
 #include <cstdint>
 

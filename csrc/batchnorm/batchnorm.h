@@ -107,7 +107,7 @@ void batchnorm_backward(int64_t rows, int64_t channels, const float* dy, const f
                         const BatchNormGradients& gradients, float slope, float* workspace, void* stream);
 
 // statistics.cu: the end of sums that another kernel took, part by part.
-// `partials`, two floats a part and channel: partials[(2 * part + i) * channels + c], i = 0: the mean, i = 1: m2 of rows
+// `partials`, two floats a part and channel: partials[(2 * part + i) * channels + c], i = 0: mean, i = 1: m2 of rows
 // [part * rows_per_part, (part + 1) * rows_per_part), none of them empty; merged in double, in a fixed order. The means
 // are less `origin[c]`, where that is not null: a number of the channel, so that no digits go where the mean is large.
 void batchnorm_finish_statistics(const float* partials, const float* origin, int64_t parts, int64_t rows_per_part,

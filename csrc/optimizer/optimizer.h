@@ -34,8 +34,8 @@ struct AdamStep {
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_OPTIMIZER)
 #undef FASTCONV_DECLARE_OPTIMIZER
 
-namespace cuda {  // optimizer.cu: the same on a stream; learning_rate and step are on the device, read when the kernel runs
-// A step below 1 is not refused: it makes the weights NaN.
+namespace cuda {  // optimizer.cu: the same on a stream
+// learning_rate and step are on the device, read when the kernel runs. A step below 1 makes the weights NaN.
 void adam_update(float* w, const float* dw, float* m, float* v, int64_t count, const float* learning_rate,
                  const int64_t* step, double beta_1, double beta_2, double epsilon, void* stream);
 void sgd_update(float* w, const float* dw, float* velocity, int64_t count, const float* learning_rate, float momentum,
