@@ -116,6 +116,7 @@ __device__ inline uint32_t tf32(float x) {
 }
 
 __device__ inline float as_float(uint32_t bits) { return __uint_as_float(bits); }
+__device__ inline uint32_t as_bits(float x) { return __float_as_uint(x); }
 
 __device__ inline void mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   asm volatile(

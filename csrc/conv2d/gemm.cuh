@@ -8,7 +8,7 @@
 // share a part and split each step instead, whose sums are added in order at the end: four independent chains of
 // products a warp whatever the tile, and few reads of shared memory.
 //
-// Precision "highest" is 3xTF32: x = big + small to 2^-22 |x|, and small * big, big * small, big * big are summed. The
+// Precision "highest" is 3xTF32: x = big + small to 2^-23 |x|, and small * big, big * small, big * big are summed. The
 // bounds are in tests/tolerances.py.
 #pragma once
 #include "common/cuda.cuh"
@@ -60,6 +60,8 @@ class Panel {
       for (int e = 0; e < kEach; ++e) rows_[e] = matrix_.row(first + my_row(e));
     } else {
       column_ = matrix_.column(first + my_column());
+      if constexpr (Matrix::Load::kArrays > 0)
+        if (matrix_.load.given()) load_channels(column_.channel);
     }
   }
 
@@ -83,13 +85,16 @@ class Panel {
     }
   }
 
-  // Makes what is wanted of the step at k, which has arrived in this thread; zeros stay zeros.
-  __device__ void transform(Shared<float> tile, int k) {
-    if constexpr (Matrix::Load::kArrays > 0) {
-      constexpr uint32_t kStepBits = (1u << kEach) - 1;
-      if (matrix_.load.given() && inside_ & kStepBits)
-        make(tile, kColumns ? matrix_.column(k + my_column()).channel : column_.channel);
-    }
+  // Loads what `transform` needs of the channels of the step at k.
+  __device__ void prepare(int k) {
+    if constexpr (kColumns && Matrix::Load::kArrays > 0)
+      if (matrix_.load.given()) load_channels(matrix_.column(k + my_column()).channel);
+  }
+
+  // Makes what is wanted of the next step's numbers, which have arrived in this thread; zeros stay zeros.
+  __device__ void transform(Shared<float> tile) {
+    if constexpr (Matrix::Load::kArrays > 0)
+      if (matrix_.load.given()) make(tile);
     inside_ >>= kEach;
   }
 
@@ -105,10 +110,12 @@ class Panel {
       cp_async1(to, i, from, j, inside);
   }
 
-  __device__ void make(Shared<float> tile, int channel) {
-    typename Matrix::Load::Channel channels[kVector];
+  __device__ void load_channels(int channel) {
 #pragma unroll
-    for (int v = 0; v < kVector; ++v) channels[v] = matrix_.load.channel(channel + v);
+    for (int v = 0; v < kVector; ++v) channels_[v] = matrix_.load.channel(channel + v);
+  }
+
+  __device__ void make(Shared<float> tile) {
 #pragma unroll
     for (int e = 0; e < kEach; ++e) {
       const bool inside = inside_ >> e & 1;
@@ -116,13 +123,13 @@ class Panel {
         Float4 x = tile.load4(place(e)), other = {};
         if constexpr (Matrix::Load::kArrays == 2) other = tile.load4(kFloats + place(e));
 #pragma unroll
-        for (int v = 0; v < kVector; ++v) x.v[v] = inside ? channels[v].make(x.v[v], other.v[v]) : 0.0f;
+        for (int v = 0; v < kVector; ++v) x.v[v] = inside ? channels_[v].make(x.v[v], other.v[v]) : 0.0f;
         tile.store4(place(e), x);
       } else {
         const float x = tile.load(place(e));
         float other = 0.0f;
         if constexpr (Matrix::Load::kArrays == 2) other = tile.load(kFloats + place(e));
-        tile.store(place(e), inside ? channels[0].make(x, other) : 0.0f);
+        tile.store(place(e), inside ? channels_[0].make(x, other) : 0.0f);
       }
     }
   }
@@ -130,18 +137,26 @@ class Panel {
   const Matrix& matrix_;
   typename Matrix::Row rows_[kColumns ? kEach : 1];
   typename Matrix::Column column_;
+  typename Matrix::Load::Channel channels_[kVector];
   uint32_t inside_ = 0;  // a bit for each copy of the steps to arrive
 };
 
-// Fragments of `kCount` numbers, split for 3xTF32.
+// `kCount` numbers of a fragment. Tensor cores ignore the lower 13 bits of a number: big is rounded without clearing them,
+// small is truncated. A NaN of all ones is lost in big, not in small.
 template <int kCount>
 struct Fragment {
+  static constexpr uint32_t kIgnored = (1u << 13) - 1, kHalf = 1u << 12;
+
   uint32_t big[kCount], small[kCount];
 
   template <bool kHighest>
   __device__ void set(int i, float x) {
-    big[i] = tf32(x);
-    if constexpr (kHighest) small[i] = tf32(x - as_float(big[i]));
+    if constexpr (kHighest) {
+      big[i] = as_bits(x) + kHalf;
+      small[i] = as_bits(x - as_float(big[i] & ~kIgnored));
+    } else {
+      big[i] = tf32(x);
+    }
   }
 };
 
@@ -221,9 +236,11 @@ class Gemm {
       const int stage = (step - first) % kStages * floats;
       const Shared<float> tile_a = stages.from(stage, floats_a);
       const Shared<float> tile_b = stages.from(stage + floats_a, floats - floats_a);
+      panel_a.prepare(step * kStep);
+      panel_b.prepare(step * kStep);
       cp_async_wait<kStages - 2>();
-      panel_a.transform(tile_a, step * kStep);
-      panel_b.transform(tile_b, step * kStep);
+      panel_a.transform(tile_a);
+      panel_b.transform(tile_b);
       sync();  // all copies of this step have arrived, and all threads have left the stage that is filled next
       fill(step + kStages - 1, kStages - 2);
       multiply<T, kHighest, PanelA, PanelB>(tile_a, tile_b, sums);

@@ -11,6 +11,7 @@ namespace fastconv::cuda {
 // ---- loads: from how many arrays a number is made, and how; none is given where it is used as it lies ----
 struct AsItLies {
   static constexpr int kArrays = 0;
+  struct Channel {};
   __host__ __device__ int arrays() const { return 1; }
 };
 
@@ -69,7 +70,7 @@ struct Rows {
   Load load;
 
   __device__ Row row(int i) const { return {int64_t(i) * columns, i < rows}; }
-  __device__ Column column(int j) const { return {j, j < columns}; }
+  __device__ Column column(int j) const { return {j < columns ? j : 0, j < columns}; }
   __device__ static bool inside(const Row& row, const Column& column) { return row.inside && column.inside; }
   __device__ static int64_t at(const Row& row, const Column& column) { return row.at + column.channel; }
 };

@@ -206,10 +206,15 @@ inline float as_float(uint32_t bits) {
   return x;
 }
 
-inline uint32_t tf32(float x) {
-  constexpr uint32_t kHalf = 1u << 12, kMantissa = (1u << 13) - 1, kNaN = 0x7FFFFFFF;
+inline uint32_t as_bits(float x) {
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof(bits));
+  return bits;
+}
+
+inline uint32_t tf32(float x) {
+  constexpr uint32_t kHalf = 1u << 12, kMantissa = (1u << 13) - 1, kNaN = 0x7FFFFFFF;
+  const uint32_t bits = as_bits(x);
   if (std::isnan(x)) return kNaN;
   return std::isinf(x) ? bits : (bits + kHalf) & ~kMantissa;
 }
