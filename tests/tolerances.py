@@ -34,11 +34,11 @@ def float32_sum(products: int, magnitudes) -> np.ndarray:
 def tf32x3_sum(products: int, magnitudes) -> np.ndarray:
     """Bound on the error of a sum of `products` float32 products by tensor cores in precision "highest".
 
-    Derivation: x = big + small + e. big is x rounded to 11 significant bits, x - big is exact, at most 2**-11 |x|, and has
-    12 bits, of which small loses the last if it has all: |e| <= 2**-23 |x| = 2 u |x|. Of x w are left out the product of
-    small with small and that of either e with the other factor: at most 8 u |x w| and a term in u**2. The three
-    products that are added are exact in float32. Tensor cores may truncate a sum, 2 u for an addition; of 3 * products
-    terms and a bias none meets more than 3 * products additions, whatever their order.
+    Derivation: x = big + small + e. big is x rounded to 11 significant bits; x - big is exact, at most 2**-11 |x|, and
+    has 12 bits, of which small loses the last if it has all: |e| <= 2**-23 |x| = 2 u |x|. Of x w are left out the
+    product of small with small and that of either e with the other factor: at most 8 u |x w| and a term in u**2. The
+    three products that are added are exact in float32. Tensor cores may truncate a sum, 2 u for an addition; of
+    3 * products terms and a bias none meets more than 3 * products additions, whatever their order.
     """
     return gamma(6 * products + 9) * np.asarray(magnitudes, np.float64)
 
