@@ -50,13 +50,14 @@ size_t wgrad_workspace_bytes(const Conv2DGeometry& g) {
 void wgrad(const Conv2DGeometry& g, const Conv2DBackward& a, Precision precision, float* workspace, void* stream) {
   check_limits(g);
   const Cut cut = cut_of(g);
-  const int64_t pixels = g.n * g.p * g.q, dw_floats = g.r * g.s * g.c * g.k, split_floats = dw_floats + g.k;
+  const int64_t pixels = g.n * g.p * g.q, dw_floats = g.r * g.s * g.c * g.k, db_floats = a.db ? g.k : 0;
+  const int64_t split_floats = dw_floats + db_floats;
   const int64_t before = (cut.splits - 1) * split_floats;
   const bool split = cut.splits > 1;
   const Wgrad arguments = {windows_of(g, a.x),
                            {global(a.dy, pixels * g.k), int(pixels), int(g.k), gradient_of(g, a)},
                            global(split ? workspace : a.dw, before + dw_floats),
-                           global(split ? workspace + dw_floats : a.db, before + g.k),
+                           global(split && a.db ? workspace + dw_floats : a.db, before + g.k),
                            split_floats,
                            cut.blocks()};
   const bool vectors = in_fours(g) && on_16_bytes(a.x.data, a.dy, a.y_norm ? a.y : nullptr);
@@ -65,7 +66,7 @@ void wgrad(const Conv2DGeometry& g, const Conv2DBackward& a, Precision precision
     const int bytes = Product<T, highest>::shared_bytes(1, arguments.dy.load.arrays());
     launch("conv2d_wgrad", wgrad_kernel<T, highest>, cut.grid(), kGemmThreads, bytes, Stream(stream), arguments);
   });
-  const Partials partials = {workspace, cut.splits, dw_floats, a.db ? g.k : 0};
+  const Partials partials = {workspace, cut.splits, dw_floats, db_floats};
   if (split) add_partials("conv2d_wgrad_add", partials, nullptr, 1, a.dw, a.db, stream);
 }
 
