@@ -53,7 +53,8 @@ def _conv2d_backward_shapes(arguments):
     geometry = arguments["geometry"]
     c = geometry.c
     sums = {"x_dgamma": (c,), "x_dbeta": (c,), "x_coefficients": (2, c)} if "x_mean" in arguments else {}
-    return _conv2d_wgrad_shapes(arguments) | {"dx": geometry.x_shape} | sums
+    source = {"x_dw": arguments["x_geometry"].w_shape} if "x_geometry" in arguments else {}
+    return _conv2d_wgrad_shapes(arguments) | {"dx": geometry.x_shape} | sums | source
 
 
 def _batchnorm_forward_shapes(arguments):
@@ -200,6 +201,27 @@ def conv2d_norm(rng, prefix: str, channels: int, slope: float = 0.3) -> dict:
     arrays = {name: float32(rng, channels) for name in ("mean", "gamma", "beta")}
     arrays["rstd"] = np.abs(float32(rng, channels)) + np.float32(0.5)
     return {f"{prefix}_{name}": array for name, array in arrays.items()} | {f"{prefix}_slope": slope}
+
+
+def conv2d_source_example(rng, source, stride: int, filters: int = 5, offset: float = 0.0) -> dict:
+    """Arguments of conv2d_backward for a 3x3 convolution of the normalized output of `source`, with those for x_dw.
+
+    Args:
+        rng: the numbers' source.
+        source: the `shapes.Conv2DShape` of the convolution that makes x.
+        stride: of the convolution that reads x.
+        filters: of that convolution.
+        offset: mean of the input of `source`.
+    """
+    before = example("conv2d_fprop", rng, source)
+    before["x"] += np.float32(offset)
+    x = REFERENCE.run("conv2d_fprop", **before).y
+    n, h, w, c = x.shape
+    shape = source._replace(h=h, w=w, c=c, k=filters, r=3, s=3, stride=(stride, stride), padding="same")
+    statistics = {"x_mean": x.mean(axis=(0, 1, 2)), "x_rstd": 1 / np.sqrt(x.var(axis=(0, 1, 2)) + 1e-3)}
+    arrays = {name: array.astype(np.float32) for name, array in ({"x": x} | statistics).items()}
+    given = {"x_geometry": before["geometry"], "x_input": before["x"], "x_w": before["w"], "dx": None}
+    return example("conv2d_backward", rng, shape) | arrays | given
 
 
 def example(op: str, rng, shape) -> dict:

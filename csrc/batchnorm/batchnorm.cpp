@@ -150,7 +150,7 @@ void batchnorm_backward(int64_t rows, int64_t channels, const float* dy, const f
   const BatchNormTransform transform = {mean, rstd, nullptr, gamma, beta, 0.0, slope};
   const auto sums_kernel = FASTCONV_PICK(batchnorm_backward_sums_range);
   for_each_part(rows, channels, sums, [&](const BatchNormRange& range, double* part_dbeta, double* part_moment) {
-    sums_kernel(dy, x, channels, transform, range, part_dbeta, part_moment);
+    sums_kernel(dy, x, channels, transform, range, part_dbeta, part_moment, nullptr);
   });
 
   const int64_t parts = part_count(rows, channels), slot = slot_doubles(channels);

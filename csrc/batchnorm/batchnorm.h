@@ -75,7 +75,7 @@ struct BatchNormBands {
 };
 
 // forward_sums: mean[c] and m2[c] = sum of (x - mean)^2 over the rows of the range, for its channels.
-// backward_sums: dbeta[c] = sum dz, moment[c] = sum dz * (x - mean), likewise.
+// backward_sums: dbeta[c] = sum dz, moment[c] = sum dz * (x - mean), likewise; writes dz too, unless null.
 // backward_apply: dx = scale * dz + (x - mean) * slope_x[c] + offset[c], scale = rstd * gamma.
 // mean, m2, dbeta, moment point to the first channel of the array, whatever the range.
 #define FASTCONV_DECLARE_BATCHNORM(isa)                                                                               \
@@ -85,7 +85,7 @@ struct BatchNormBands {
   void batchnorm_forward_apply_bands(const float* x, int64_t channels, const BatchNormTransform& t, float* y,         \
                                      const BatchNormBands& bands) noexcept;                                           \
   void batchnorm_backward_sums_range(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t,  \
-                                     const BatchNormRange& range, double* dbeta, double* moment) noexcept;            \
+                                     const BatchNormRange& range, double* dbeta, double* moment, float* dz) noexcept; \
   void batchnorm_backward_apply_bands(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t, \
                                       const float* slope_x, const float* offset, float* dx,                           \
                                       const BatchNormBands& bands) noexcept;                                          \

@@ -243,7 +243,7 @@ void forward_apply(const float* x, const Lines& lines, const Tables& tables, flo
 
 template <Activation kActivation>
 void backward_sums(const float* dy, const float* x, const Lines& lines, const Tables& tables, float slope,
-                   int64_t row_begin, int64_t row_end, double* dbeta, double* moment) noexcept {
+                   const BatchNormRange& range, double* dbeta, double* moment, float* dz_out) noexcept {
   const f32v vslope = broadcast(slope);
   Table first, second;
   const auto sweep = [&](int64_t offset, int64_t count, int64_t width) {
@@ -262,13 +262,14 @@ void backward_sums(const float* dy, const float* x, const Lines& lines, const Ta
           const f32v dz = activation_gradient<kActivation>(stream(group, gradient, v, lanes), z, vslope);
           s1[v] = add(s1[v], dz);
           s2[v] = fma(dz, centered, s2[v]);
+          if (dz_out) put(group, dz_out + (gradient - dy) + v * kLanes, dz, lanes);
         }
       }
       add_all(group, first.at + column, s1, lanes);
       add_all(group, second.at + column, s2, lanes);
     });
   };
-  lines.blocks(row_begin, row_end, [&](int64_t begin, int64_t end) {
+  lines.blocks(range.row_begin, range.row_end, [&](int64_t begin, int64_t end) {
     clear(first, lines.width);
     clear(second, lines.width);
     lines.cover(begin, end, sweep);
@@ -370,16 +371,14 @@ void batchnorm_forward_apply_bands(const float* x, int64_t channels, const Batch
 }
 
 void batchnorm_backward_sums_range(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t,
-                                   const BatchNormRange& range, double* dbeta, double* moment) noexcept {
+                                   const BatchNormRange& range, double* dbeta, double* moment, float* dz) noexcept {
   const Lines lines(channels, range.channel_begin, range.channel_end);
   const Tables tables(lines, t);
   dbeta += range.channel_begin;
   moment += range.channel_begin;
   for (int64_t c = 0; c < lines.channels; ++c) dbeta[c] = moment[c] = 0.0;
-  if (t.slope == 1.0f)
-    backward_sums<Activation::none>(dy, x, lines, tables, t.slope, range.row_begin, range.row_end, dbeta, moment);
-  else
-    backward_sums<Activation::leaky>(dy, x, lines, tables, t.slope, range.row_begin, range.row_end, dbeta, moment);
+  const auto sums = t.slope == 1.0f ? backward_sums<Activation::none> : backward_sums<Activation::leaky>;
+  sums(dy, x, lines, tables, t.slope, range, dbeta, moment, dz);
 }
 
 void batchnorm_backward_apply_bands(const float* dy, const float* x, int64_t channels, const BatchNormTransform& t,

@@ -73,12 +73,13 @@ void BatchNormParts::add(int64_t part, const float* x, int64_t rows) noexcept {
 }
 
 void BatchNormParts::add_gradients(int64_t part, const float* dy, const float* x, const BatchNormTransform& t,
-                                   int64_t rows) noexcept {
+                                   int64_t rows, float* dz) noexcept {
   const auto kernel = FASTCONV_PICK(batchnorm_backward_sums_range);
   const bool fresh = *count(part) == 0.0;
   double* dbeta = fresh ? first(part) : block(part);
-  for_each_group(rows, channels_,
-                 [&](const BatchNormRange& range) { kernel(dy, x, channels_, t, range, dbeta, dbeta + channels_); });
+  for_each_group(rows, channels_, [&](const BatchNormRange& range) {
+    kernel(dy, x, channels_, t, range, dbeta, dbeta + channels_, dz);
+  });
   if (!fresh)
     for (int64_t c = 0; c < 2 * channels_; ++c) first(part)[c] += dbeta[c];
   *count(part) += double(rows);

@@ -27,7 +27,8 @@ class BatchNormParts {
   BatchNormParts(float* memory, int64_t parts, int64_t channels) noexcept;  // all parts are empty
 
   void add(int64_t part, const float* x, int64_t rows) noexcept;
-  void add_gradients(int64_t part, const float* dy, const float* x, const BatchNormTransform& t, int64_t rows) noexcept;
+  void add_gradients(int64_t part, const float* dy, const float* x, const BatchNormTransform& t, int64_t rows,
+                     float* dz = nullptr) noexcept;  // dz may be dy
 
   void finish(const BatchNormStatistics& to) noexcept;
   void finish_gradients(const float* rstd, const float* gamma, const BatchNormGradients& to) noexcept;

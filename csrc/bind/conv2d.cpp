@@ -1,5 +1,7 @@
 #include "conv2d/conv2d.h"
 
+#include <optional>
+
 #include "bind/checks.h"
 #include "common/parallel.h"
 
@@ -18,9 +20,32 @@ Conv2DGeometry geometry_of(const py::tuple& t) {
   return g;
 }
 
+std::optional<Conv2DGeometry> optional_geometry(const py::object& t) {
+  if (t.is_none()) return std::nullopt;
+  return geometry_of(py::cast<py::tuple>(t));
+}
+
+std::string shape_text(int64_t n, int64_t h, int64_t w, int64_t c) {
+  return std::to_string(n) + "x" + std::to_string(h) + "x" + std::to_string(w) + "x" + std::to_string(c);
+}
+
 int64_t x_size(const Conv2DGeometry& g) { return g.n * g.h * g.w * g.c; }
 int64_t w_size(const Conv2DGeometry& g) { return g.r * g.s * g.c * g.k; }
 int64_t y_size(const Conv2DGeometry& g) { return g.n * g.p * g.q * g.k; }
+
+// The convolution that made x, or one without dw where `dw` is None.
+Conv2DSource source_of(const Conv2DGeometry& g, const py::object& geometry, const py::object& x, const py::object& w,
+                       const py::object& dw) {
+  if (dw.is_none()) return {};
+  if (geometry.is_none() || x.is_none() || w.is_none())
+    throw py::value_error("x_dw: expected with x_geometry, x_input and x_w. Received: one is None");
+  const Conv2DGeometry source = geometry_of(geometry);
+  if (source.n != g.n || source.p != g.h || source.q != g.w || source.k != g.c)
+    throw py::value_error("x_geometry: expected outputs of the shape of x, " + shape_text(g.n, g.h, g.w, g.c) +
+                          ". Received: " + shape_text(source.n, source.p, source.q, source.k));
+  return {source, optional_input<float>(x, "x_input", x_size(source)), optional_input<float>(w, "x_w", w_size(source)),
+          optional_output<float>(dw, "x_dw", w_size(source))};
+}
 
 // The batch normalization of an array, or none where `mean` is None.
 struct Norm {
@@ -119,7 +144,8 @@ void register_conv2d(py::module_& m) {
          const py::object& x_rstd, const py::object& x_gamma, const py::object& x_beta, float x_slope,
          const py::object& x_dgamma, const py::object& x_dbeta, const py::object& x_coefficients, const py::object& y,
          const py::object& y_mean, const py::object& y_rstd, const py::object& y_gamma, const py::object& y_beta,
-         float y_slope, const py::object& y_coefficients) {
+         float y_slope, const py::object& y_coefficients, const py::object& x_geometry, const py::object& x_input,
+         const py::object& x_w, const py::object& x_dw) {
         const Conv2DGeometry g = geometry_of(geometry);
         const Norm x_norm(x_mean, x_rstd, x_gamma, x_beta, x_slope, g.c);
         const Norm y_norm(y_mean, y_rstd, y_gamma, y_beta, y_slope, g.k);
@@ -140,11 +166,17 @@ void register_conv2d(py::module_& m) {
         arguments.dw = output<float>(dw, "dw", w_size(g));
         arguments.db = optional_output<float>(db, "db", g.k);
         arguments.x_gradients = x_gradients.slope_x ? &x_gradients : nullptr;
+        const Conv2DSource x_source = source_of(g, x_geometry, x_input, x_w, x_dw);
+        arguments.x_source = x_source.dw ? &x_source : nullptr;
         if (arguments.dx && !arguments.w) throw py::value_error("w: expected an array beside dx. Received: None");
         if (arguments.y_norm && !(arguments.y && arguments.y_gradients))
           throw py::value_error("y_mean: expected with y and y_coefficients. Received: one is None");
-        if (arguments.x_gradients && !(arguments.dx && arguments.x.norm))
-          throw py::value_error("x_coefficients: expected with dx and x_mean. Received: one is None");
+        if (arguments.x_gradients && !((arguments.dx || arguments.x_source) && arguments.x.norm))
+          throw py::value_error("x_coefficients: expected with x_mean, and with dx or x_dw. Received: one is None");
+        if (arguments.x_source && !(arguments.w && arguments.x_gradients))
+          throw py::value_error("x_dw: expected with w and x_coefficients. Received: one is None");
+        if (arguments.x_source && arguments.dx)
+          throw py::value_error("dx: expected None beside x_dw. Received: an array");
         const Workspace work(workspace);
         const py::gil_scoped_release unlock;
         conv2d_backward(g, arguments, work.data, work.bytes);
@@ -153,12 +185,17 @@ void register_conv2d(py::module_& m) {
       py::arg("workspace"), py::arg("x_mean") = none, py::arg("x_rstd") = none, py::arg("x_gamma") = none,
       py::arg("x_beta") = none, py::arg("x_slope") = 1.0f, py::arg("x_dgamma") = none, py::arg("x_dbeta") = none,
       py::arg("x_coefficients") = none, py::arg("y") = none, py::arg("y_mean") = none, py::arg("y_rstd") = none,
-      py::arg("y_gamma") = none, py::arg("y_beta") = none, py::arg("y_slope") = 1.0f, py::arg("y_coefficients") = none);
+      py::arg("y_gamma") = none, py::arg("y_beta") = none, py::arg("y_slope") = 1.0f, py::arg("y_coefficients") = none,
+      py::arg("x_geometry") = none, py::arg("x_input") = none, py::arg("x_w") = none, py::arg("x_dw") = none);
   m.def("conv2d_allow_winograd", conv2d_allow_winograd, py::arg("allow"));
   m.def("conv2d_allows_winograd", conv2d_allows_winograd);
   m.def(
-      "conv2d_backward_fits", [](const py::tuple& geometry) { return conv2d_backward_fits(geometry_of(geometry)); },
-      py::arg("geometry"));
+      "conv2d_backward_fits",
+      [](const py::tuple& geometry, const py::object& x_geometry) {
+        const std::optional<Conv2DGeometry> source = optional_geometry(x_geometry);
+        return conv2d_backward_fits(geometry_of(geometry), source ? &*source : nullptr);
+      },
+      py::arg("geometry"), py::arg("x_geometry") = none);
 
   m.def(
       "conv2d_fprop_workspace_bytes",
@@ -178,10 +215,12 @@ void register_conv2d(py::module_& m) {
       py::arg("geometry"), py::arg("norm") = false);
   m.def(
       "conv2d_backward_workspace_bytes",
-      [](const py::tuple& geometry, bool y_norm, bool x_norm, bool dx) {
-        return conv2d_backward_workspace_bytes(geometry_of(geometry), y_norm, x_norm, dx, num_threads());
+      [](const py::tuple& geometry, bool y_norm, bool x_norm, bool dx, const py::object& x_geometry) {
+        const std::optional<Conv2DGeometry> source = optional_geometry(x_geometry);
+        return conv2d_backward_workspace_bytes(geometry_of(geometry), y_norm, x_norm, dx, source ? &*source : nullptr,
+                                               num_threads());
       },
-      py::arg("geometry"), py::arg("y_norm"), py::arg("x_norm"), py::arg("dx"));
+      py::arg("geometry"), py::arg("y_norm"), py::arg("x_norm"), py::arg("dx"), py::arg("x_geometry"));
 }
 
 }  // namespace fastconv::bind

@@ -69,7 +69,15 @@ void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy
 // backward.cpp: wgrad and dgrad image by image, while dy and x are in cache, and what lies on either side of them:
 //  - y_norm, y_gradients: dy is the gradient of the normalized y, and becomes that of y on load.
 //  - x.norm, x_gradients: dx is the gradient of the normalized x; its batch normalization's sums are taken as dx is made.
-// All four may be null, dx and db too.
+//  - x_source: the weight gradient of the convolution that made x is summed from dx, which is stored nowhere; it needs
+//    w, x.norm, whose mean is that of x, and x_gradients.
+// All five may be null, dx and db too.
+struct Conv2DSource {
+  Conv2DGeometry geometry;
+  const float *x, *w;
+  float* dw;
+};
+
 struct Conv2DBackward {
   Conv2DInput x;
   const float *dy, *y;
@@ -78,11 +86,15 @@ struct Conv2DBackward {
   const float* w;
   float *dx, *dw, *db;
   const BatchNormGradients* x_gradients;
+  const Conv2DSource* x_source;
 };
 
-// Whether there are images enough to share out and two of them fit a level-2 cache; else two passes are faster.
-bool conv2d_backward_fits(const Conv2DGeometry& g);
-size_t conv2d_backward_workspace_bytes(const Conv2DGeometry& g, bool y_norm, bool x_norm, bool dx, int threads);
+// Whether there are images enough to share out and two of them fit a level-2 cache; else two passes are faster. With
+// x_source (may be null) dx has to fit too, and a filter row must not have more inputs than there are filters, since their
+// products with each other are summed as well.
+bool conv2d_backward_fits(const Conv2DGeometry& g, const Conv2DGeometry* x_source);
+size_t conv2d_backward_workspace_bytes(const Conv2DGeometry& g, bool y_norm, bool x_norm, bool dx,
+                                       const Conv2DGeometry* x_source, int threads);
 void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, float* workspace,
                      size_t workspace_bytes);
 
@@ -91,7 +103,9 @@ void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, f
 // fprop_is_thin, always packed: [K][R][S*C].
 // packed_w: w as dgrad reads it, by phase, see dgrad_simd.cpp.
 // wgrad adds rows [row_begin, row_end) of one image to dw[r][sc_begin..sc_end) for all r, and to db unless null; sc
-// counts the contiguous run of S*C weights of one filter row. wgrad_bias adds them to db alone.
+// counts the contiguous run of S*C weights of one filter row. wgrad_bias adds them to db alone. wgrad_squares adds to
+// sums[i][j] the products of inputs i and j of a filter row's run, for `rows` rows of outputs whose first rows of x, `pitch`
+// floats from row to row, are x and `next`.
 #define FASTCONV_DECLARE_CONV2D(isa)                                                                                 \
   namespace isa {                                                                                                    \
   bool conv2d_fprop_is_thin(const Conv2DGeometry& g) noexcept;                                                       \
@@ -105,6 +119,8 @@ void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, f
                           const Conv2DBlock& block) noexcept;                                                        \
   void conv2d_wgrad_rows(const Conv2DGeometry& g, const Conv2DRows& x, const Conv2DRows& dy, float* dw, float* db,   \
                          int64_t row_begin, int64_t row_end, int64_t sc_begin, int64_t sc_end) noexcept;             \
+  void conv2d_wgrad_squares(const Conv2DGeometry& g, const float* x, const float* next, int64_t pitch, int64_t rows, \
+                            float* sums) noexcept;                                                                   \
   void conv2d_wgrad_bias(const Conv2DGeometry& g, const Conv2DRows& dy, float* db, int64_t row_begin,                \
                          int64_t row_end) noexcept;                                                                  \
   }

@@ -34,6 +34,18 @@ inline void pack_panel(const float* dy, int64_t dy_row, int64_t rows, int64_t pi
       }
 }
 
+// Entries [sc_begin, sc_end) of a filter row and a sweep of its filters.
+inline void wgrad_sweep(const WgradBlock& t, int64_t sc_begin, int64_t sc_end, int64_t channels) noexcept {
+  if (channels == 2 * kLanes)
+    wgrad_entries<2, false>(t, sc_begin, sc_end, kLanes);
+  else if (channels > kLanes)
+    wgrad_entries<2, true>(t, sc_begin, sc_end, int(channels - kLanes));
+  else if (channels == kLanes)
+    wgrad_entries<1, false>(t, sc_begin, sc_end, kLanes);
+  else
+    wgrad_entries<1, true>(t, sc_begin, sc_end, int(channels));
+}
+
 }  // namespace
 
 void conv2d_wgrad_bias(const Conv2DGeometry& g, const Conv2DRows& dy, float* db, int64_t row_begin,
@@ -77,17 +89,25 @@ void conv2d_wgrad_rows(const Conv2DGeometry& g, const Conv2DRows& x, const Conv2
         t.dw = dw + r * g.s * g.c * g.k + k;
         if (thin)
           thin_wgrad_entries(t, sc_begin, sc_end, channels);
-        else if (channels == 2 * kLanes)
-          wgrad_entries<2, false>(t, sc_begin, sc_end, kLanes);
-        else if (channels > kLanes)
-          wgrad_entries<2, true>(t, sc_begin, sc_end, int(channels - kLanes));
-        else if (channels == kLanes)
-          wgrad_entries<1, false>(t, sc_begin, sc_end, kLanes);
         else
-          wgrad_entries<1, true>(t, sc_begin, sc_end, int(channels));
+          wgrad_sweep(t, sc_begin, sc_end, channels);
       }
     }
     if (db) conv2d_wgrad_bias(g, dy, db, p0, p_end);
+  }
+}
+
+void conv2d_wgrad_squares(const Conv2DGeometry& g, const float* x, const float* next, int64_t pitch, int64_t rows,
+                          float* sums) noexcept {
+  constexpr int64_t kPixels = 128;
+  // Longer sums in one float would show where the sums of all pixels cancel (images of 0 to 255: 8 times the error).
+  const int64_t run = g.s * g.c, row = g.stride_h * pitch, step = g.stride_w * g.c;
+  const int64_t sweep = g.q < kPixels ? kPixels / g.q : 1;
+  for (int64_t first = 0; first < rows; first += sweep, x += sweep * row, next += sweep * row) {
+    const int64_t count = rows - first < sweep ? rows - first : sweep;
+    for (int64_t k = 0; k < run; k += kChannelsPerSweep)
+      wgrad_sweep({x, row, step, next + k, row, step, count, g.q, sums + k, run}, 0, run,
+                  run - k < kChannelsPerSweep ? run - k : kChannelsPerSweep);
   }
 }
 

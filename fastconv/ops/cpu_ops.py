@@ -23,7 +23,8 @@ class CpuOps:
         if op == "conv2d_wgrad":
             return _core.conv2d_wgrad_workspace_bytes(geometry, "x_mean" in given)
         if op == "conv2d_backward":
-            return _core.conv2d_backward_workspace_bytes(geometry, "y_mean" in given, "x_mean" in given, "dx" in given)
+            parts = ("y_mean" in given, "x_mean" in given, "dx" in given, attrs.get("x_geometry"))
+            return _core.conv2d_backward_workspace_bytes(geometry, *parts)
         if op in ("batchnorm_forward", "batchnorm_backward"):
             *rows, channels = shapes["x"]
             return getattr(_core, f"{op}_workspace_bytes")(math.prod(rows), channels)
@@ -97,13 +98,18 @@ class CpuOps:
         y_beta=None,
         y_slope=1.0,
         y_coefficients=None,
+        x_geometry=None,
+        x_input=None,
+        x_w=None,
+        x_dw=None,
     ):
         x_norm = (x_mean, x_rstd, x_gamma, x_beta, x_slope, x_dgamma, x_dbeta, x_coefficients)
         y_norm = (y, y_mean, y_rstd, y_gamma, y_beta, y_slope, y_coefficients)
-        _core.conv2d_backward(geometry, x, dy, w, dx, dw, db, workspace, *x_norm, *y_norm)
+        x_source = (x_geometry, x_input, x_w, x_dw)
+        _core.conv2d_backward(geometry, x, dy, w, dx, dw, db, workspace, *x_norm, *y_norm, *x_source)
 
-    def conv2d_backward_fits(self, geometry):
-        return _core.conv2d_backward_fits(geometry)
+    def conv2d_backward_fits(self, geometry, x_geometry=None):
+        return _core.conv2d_backward_fits(geometry, x_geometry)
 
     def batchnorm_forward(
         self, x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace

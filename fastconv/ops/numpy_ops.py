@@ -178,6 +178,10 @@ class NumpyOps:
         y_beta=None,
         y_slope=1.0,
         y_coefficients=None,
+        x_geometry=None,
+        x_input=None,
+        x_w=None,
+        x_dw=None,
     ):
         if y_mean is not None:
             centered, scale = y - y_mean, y_rstd * _channels(y_gamma, 1)
@@ -185,14 +189,18 @@ class NumpyOps:
             dy = scale * dz + centered * y_coefficients[0] + y_coefficients[1]
         x_norm = (x_mean, x_rstd, x_gamma, x_beta, x_slope)
         self.conv2d_wgrad(geometry, x, dy, dw, db, None, *x_norm)
+        if x_dw is not None:
+            dx = np.empty_like(x)
         if dx is not None:
             self.conv2d_dgrad(geometry, dy, w, dx, None)
         if x_coefficients is not None:
-            self.batchnorm_backward(
-                dx, x, x_gamma, x_beta, x_mean, x_rstd, None, x_dgamma, x_dbeta, x_coefficients, x_slope, None
-            )
+            gradients = (x_dgamma, x_dbeta, x_coefficients)
+            before = None if x_dw is None else np.empty_like(x)
+            self.batchnorm_backward(dx, x, x_gamma, x_beta, x_mean, x_rstd, before, *gradients, x_slope, None)
+        if x_dw is not None:
+            self.conv2d_wgrad(x_geometry, x_input, before, x_dw, None, None)
 
-    def conv2d_backward_fits(self, geometry):
+    def conv2d_backward_fits(self, geometry, x_geometry=None):
         return True
 
     def batchnorm_forward(

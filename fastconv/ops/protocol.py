@@ -77,6 +77,8 @@ class Ops(Protocol):
     #  - y ... y_coefficients: dy is the gradient of the normalized y, and what batchnorm_backward would make of it, the
     #    gradient of y, is made on load
     #  - x_dgamma, x_dbeta, x_coefficients: what batchnorm_backward(dy=dx, x=x) would write besides its dx
+    #  - x_geometry, x_input, x_w, x_dw: x is the convolution of x_input with x_w (and a bias), x_mean its mean; x_dw is
+    #    the gradient of x_w, made from dx, which must be None: it is stored nowhere
     def conv2d_backward(
         self,
         geometry: Conv2DGeometry,
@@ -102,10 +104,14 @@ class Ops(Protocol):
         y_beta: Array = None,
         y_slope: float = 1.0,
         y_coefficients: Array = None,
+        x_geometry: Conv2DGeometry = None,
+        x_input: Array = None,
+        x_w: Array = None,
+        x_dw: Array = None,
     ) -> None: ...
 
-    # Whether conv2d_backward is faster than the two passes it joins.
-    def conv2d_backward_fits(self, geometry: Conv2DGeometry) -> bool: ...
+    # Whether conv2d_backward is faster than the passes it joins: two, or with x_geometry three.
+    def conv2d_backward_fits(self, geometry: Conv2DGeometry, x_geometry: Conv2DGeometry = None) -> bool: ...
 
     # ---- batchnorm over all axes but the last: z = gamma * (x - mean) * rstd + beta, y = z > 0 ? z : slope * z.
     # slope 1 is batch normalization alone, other slopes fuse LeakyReLU or ReLU. gamma, beta, dgamma, dbeta may be None.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fastconv import layers, losses, models, optimizers, utils
+from fastconv.models import networks
 from fastconv.ops import get_ops
 from fastconv.plan import fuse
 from fastconv.plan.executor import Executor
@@ -94,6 +95,47 @@ def test_bn_sums_in_dgrad_leaves_those_beside_the_dense_layers():
 def test_dead_bias_drops_the_gradients_that_are_zero():
     with_db = [s for s in train(fuse.ALL)[0].steps if "db" in s.writes]
     assert [s.writes["db"].name for s in with_db] == ["d dense_1/bias"]
+
+
+def test_first_wgrad_in_dgrad_stores_no_gradient_of_the_first_activation():
+    steps = train(fuse.ALL)[0].steps
+    written = [buffer.shape for step in steps if step.op == "conv2d_backward" for buffer in step.writes.values()]
+    assert (16, 8, 8, 4) not in written
+    assert [step.writes["x_dw"].name for step in steps if "x_dw" in step.writes] == ["d conv2d/kernel"]
+
+
+def test_first_wgrad_in_dgrad_by_compiled_kernels():
+    weights = []
+    for fused in (fuse.ALL, names_until("dead_bias")):
+        utils.set_random_seed(3)
+        utils.clear_session()
+        loss, sgd = losses.CategoricalCrossentropy(), optimizers.SGD(0.1)
+        executor = Executor(networks.cnn(), get_ops("cpu"), loss, sgd, fuse=fused)
+        plan = executor.plan("train", 32)
+        rng = np.random.default_rng(4)
+        plan.x[...], plan.labels[...] = rng.random(plan.x.shape), np.eye(10)[rng.integers(10, size=32)]
+        executor.train_step(plan)
+        assert ("x_dw" in [name for step in plan.steps for name in step.writes]) == ("first_wgrad_in_dgrad" in fused)
+        weights.append({weight.path: view.copy() for weight, view in executor.store.views.items()}["conv2d/kernel"])
+    np.testing.assert_allclose(*weights, rtol=1e-5, atol=1e-6)
+
+
+def test_first_wgrad_in_dgrad_leaves_an_output_that_others_read():
+    x = image = layers.Input((8, 8, 3))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(x))
+    x = layers.Add()([layers.Conv2D(4, 3, padding="same")(x), layers.Conv2D(4, 3, padding="same")(x)])
+    model = models.Model(image, layers.Dense(5, activation="softmax")(layers.Flatten()(x)))
+    executor = Executor(model, get_ops("numpy"), losses.CategoricalCrossentropy(), optimizers.SGD(0.1))
+    assert not any("x_dw" in step.writes for step in executor.plan("train", 16).steps)
+
+
+def test_first_wgrad_in_dgrad_leaves_a_convolution_behind_a_normalization_of_the_images():
+    x = image = layers.Input((8, 8, 3))
+    for _ in range(2):
+        x = layers.Conv2D(4, 3, padding="same")(layers.BatchNormalization()(x))
+    model = models.Model(image, layers.Dense(5, activation="softmax")(layers.Flatten()(x)))
+    executor = Executor(model, get_ops("numpy"), losses.CategoricalCrossentropy(), optimizers.SGD(0.1))
+    assert not any("x_dw" in step.writes for step in executor.plan("train", 16).steps)
 
 
 def test_backward_stays_in_two_passes_where_images_are_few():

@@ -71,7 +71,7 @@ def test_the_gradient_of_a_shared_weight_is_no_activation():
     assert [row for row in rows if row[0] == "add_forward"] == [("add_forward", 0, 0)] * 2
 
 
-def test_no_fusion_adds_a_pass_and_all_together_save_more_than_half():
+def test_no_fusion_adds_a_pass_and_all_together_leave_less_than_5():
     passes = []
     for count in range(len(fuse.ALL) + 1):
         loss, optimizer = losses.CategoricalCrossentropy(), optimizers.Adam()
@@ -79,7 +79,7 @@ def test_no_fusion_adds_a_pass_and_all_together_save_more_than_half():
         passes.append(
             memory_passes(Executor(model, get_ops("cpu"), loss, optimizer, fuse.ALL[:count]).plan("train", 32))
         )
-    assert passes == sorted(passes, reverse=True) and passes[-1] < passes[0] / 2
+    assert passes == sorted(passes, reverse=True) and passes[-1] < 5
 
 
 def test_a_view_goes_by_the_buffer_it_shows():
