@@ -209,8 +209,8 @@ class FakeOps:
     def workspace_bytes(self, *arguments):
         return get_ops("cpu").workspace_bytes(*arguments)
 
-    def conv2d_backward_fits(self, geometry):
-        return get_ops("cpu").conv2d_backward_fits(geometry)
+    def conv2d_backward_fits(self, *geometries):
+        return get_ops("cpu").conv2d_backward_fits(*geometries)
 
     def first_non_finite(self, x):
         assert self.memory.recorded is None, "a question to the device while a graph is captured"

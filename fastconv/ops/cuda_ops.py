@@ -1,4 +1,5 @@
-"""The CUDA backend: every op checks its arrays and launches its kernels on the current stream. It never waits for them.
+"""The CUDA backend: every op checks its arrays and launches its kernels on the current stream. None waits for them but
+`first_non_finite`.
 
 The same class runs the kernels on the host, with NumPy arrays and `fastconv._emulator` in place of `fastconv._cuda`.
 """
@@ -10,19 +11,12 @@ import math
 import numpy as np
 
 from fastconv import config
+from fastconv.ops.cuda_arrays import FLOAT, CudaArrays, rows_of
 
-_FLOAT = np.dtype(np.float32)
-_WORD_TYPES = (_FLOAT, np.dtype(np.int32))  # of labels
-
-
-def _rows(name: str, array) -> tuple[int, int]:
-    """How many rows an array has, and their length, the size of its last axis."""
-    if not array.size or not array.ndim:
-        raise ValueError(f"{name}: expected at least one row of at least one number. Received: shape {array.shape}")
-    return array.size // array.shape[-1], array.shape[-1]
+_WORD_TYPES = (FLOAT, np.dtype(np.int32))  # of labels
 
 
-class CudaOps:
+class CudaOps(CudaArrays):
     """See `fastconv.ops.protocol.Ops` for what each method computes.
 
     Args:
@@ -31,37 +25,6 @@ class CudaOps:
     """
 
     name = "cuda"
-
-    def __init__(self, kernels, memory):
-        self._kernels, self.memory = kernels, memory
-
-    def _at(self, name: str, array, size: int, dtype=_FLOAT) -> int:
-        """The address of an argument; 0 for None.
-
-        Raises:
-            TypeError: if it is no C-contiguous array of `dtype` in this backend's memory.
-            ValueError: if it has another size.
-        """
-        if array is None:
-            return 0
-        if not self.memory.is_array(array):
-            kind = f"{type(array).__module__}.{type(array).__name__}"
-            raise TypeError(f"{name}: expected an array in the memory of the GPU (cupy.ndarray). Received: {kind}")
-        if array.dtype != dtype or not array.flags.c_contiguous:
-            raise TypeError(
-                f"{name}: expected a C-contiguous array of {np.dtype(dtype)}. "
-                f"Received: dtype {array.dtype}, strides {array.strides}"
-            )
-        if array.size != size:
-            raise ValueError(f"{name}: expected {size} elements. Received: shape {array.shape}")
-        return self.memory.pointer(array)
-
-    def _scratch(self, op: str, workspace, wanted: int) -> int:
-        """The address of a workspace of at least `wanted` bytes."""
-        size = 0 if workspace is None else workspace.size
-        if size * _FLOAT.itemsize < wanted:
-            raise ValueError(f"{op}: expected {wanted} bytes of workspace. Received: {size * _FLOAT.itemsize}")
-        return self._at("workspace", workspace, size)
 
     def _norm(self, prefix: str, channels: int, mean, rstd, gamma, beta, slope) -> tuple:
         """The batch normalization of a convolution's input ("x") or output ("y"), as the kernels take it."""
@@ -189,8 +152,14 @@ class CudaOps:
         y_beta=None,
         y_slope=1.0,
         y_coefficients=None,
+        x_geometry=None,
+        x_input=None,
+        x_w=None,
+        x_dw=None,
     ):
         g, at = geometry, self._at
+        if x_dw is not None:
+            raise ValueError("x_dw: expected None, which conv2d_backward_fits asks for. Received: an array")
         if dx is not None and w is None:
             raise ValueError("w: expected an array beside dx. Received: None")
         if y_mean is not None and (y is None or y_coefficients is None):
@@ -218,7 +187,9 @@ class CudaOps:
             self.memory.stream(),
         )
 
-    def conv2d_backward_fits(self, geometry):
+    def conv2d_backward_fits(self, geometry, x_geometry=None):
+        if x_geometry is not None:
+            return False  # dx of one image after the other, as that takes, is what blocks do not have
         # It saves writing the gradient of y and reading it twice. A dense layer's outputs are small, and have no batch
         # normalization of so many rows that its passes would count.
         return not (geometry.n == geometry.h == geometry.p == geometry.r == geometry.s == 1)
@@ -226,7 +197,7 @@ class CudaOps:
     def batchnorm_forward(
         self, x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace
     ):
-        at, (rows, channels) = self._at, _rows("x", x)
+        at, (rows, channels) = self._at, rows_of("x", x)
         self._kernels.batchnorm_forward(
             rows,
             channels,
@@ -246,7 +217,7 @@ class CudaOps:
         )
 
     def batchnorm_apply(self, x, gamma, beta, mean, rstd, y, slope):
-        at, (rows, channels) = self._at, _rows("x", x)
+        at, (rows, channels) = self._at, rows_of("x", x)
         self._kernels.batchnorm_apply(
             rows,
             channels,
@@ -261,7 +232,7 @@ class CudaOps:
         )
 
     def batchnorm_inference(self, x, gamma, beta, moving_mean, moving_variance, y, epsilon, slope):
-        at, (rows, channels) = self._at, _rows("x", x)
+        at, (rows, channels) = self._at, rows_of("x", x)
         self._kernels.batchnorm_inference(
             rows,
             channels,
@@ -277,7 +248,7 @@ class CudaOps:
         )
 
     def batchnorm_backward(self, dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, coefficients, slope, workspace):
-        at, (rows, channels) = self._at, _rows("x", x)
+        at, (rows, channels) = self._at, rows_of("x", x)
         self._kernels.batchnorm_backward(
             rows,
             channels,
@@ -305,16 +276,16 @@ class CudaOps:
         self._kernels.leaky_relu_backward(at("dy", dy, size), at("x", x, size), at("dx", dx, size), slope, size, stream)
 
     def softmax_forward(self, x, y):
-        at, (rows, classes) = self._at, _rows("x", x)
+        at, (rows, classes) = self._at, rows_of("x", x)
         self._kernels.softmax_forward(at("x", x, x.size), at("y", y, x.size), rows, classes, self.memory.stream())
 
     def softmax_backward(self, dy, y, dx):
-        at, size, (rows, classes) = self._at, dy.size, _rows("dy", dy)
+        at, size, (rows, classes) = self._at, dy.size, rows_of("dy", dy)
         arrays = at("dy", dy, size), at("y", y, size), at("dx", dx, size)
         self._kernels.softmax_backward(*arrays, rows, classes, self.memory.stream())
 
     def softmax_xent(self, x, labels, totals, dx):
-        at, (rows, classes) = self._at, _rows("x", x)
+        at, (rows, classes) = self._at, rows_of("x", x)
         numbers = labels.ndim == 1 and x.ndim > 1
         self._kernels.softmax_xent(
             at("x", x, x.size),
@@ -392,9 +363,9 @@ class CudaOps:
         at, samples, batch = self._at, len(data), len(x)
         size, label_size = data.size // samples, labels.size // samples
         is_bytes = data.dtype == np.uint8
-        label_type = labels.dtype if labels.dtype in _WORD_TYPES else _FLOAT
+        label_type = labels.dtype if labels.dtype in _WORD_TYPES else FLOAT
         self._kernels.gather_batch(
-            at("data", data, samples * size, np.uint8 if is_bytes else _FLOAT),
+            at("data", data, samples * size, np.uint8 if is_bytes else FLOAT),
             is_bytes,
             at("labels", labels, samples * label_size, label_type),
             at("order", order, samples, np.int64),

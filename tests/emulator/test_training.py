@@ -1,4 +1,4 @@
-"""Whole training steps on the CUDA kernels, run on the host, against the CPU's."""
+"""Whole training steps of the network "cnn" on the CUDA kernels, run on the host, against the CPU's."""
 
 import numpy as np
 import pytest
@@ -9,43 +9,65 @@ from fastconv import device, optimizers, utils
 from fastconv.models import networks
 from fastconv.ops import get_ops
 
-RECORDED = golden.load("golden_losses")["runs"]["cnn"]  # kernels enlarged tenfold: small differences stay small
-SEED = golden.load("golden_losses")["seed"]
+pytest.importorskip("fastconv._emulator", reason="built without FASTCONV_EMULATOR=ON")
+
+RECORDED = golden.load("golden_losses")
+CNN = RECORDED["runs"]["cnn"]  # kernels enlarged tenfold: steps do not multiply small differences
 LOSS_TOLERANCE = 1e-5  # relative
+GRADIENT_TOLERANCE = 1e-5  # of the largest of a weight's gradient
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def train(monkeypatch):
+    """A function that trains on a backend and returns the model and its losses."""
+    (images, labels), _ = fastconv.datasets.load_sample()
+
+    def run(ops, batch, steps):
+        monkeypatch.setattr(device, "_ops", ops)
+        utils.clear_session()
+        model = networks.cnn(dropout=0.0)
+        model.set_weights(golden.golden_weights(CNN["weight_shapes"], RECORDED["seed"], CNN["gain"]))
+        model.compile(optimizers.Adam(CNN["learning_rate"]), RECORDED["loss"])
+        parts = [slice(batch * i, batch * (i + 1)) for i in range(steps)]
+        return model, [model.train_on_batch(golden.scaled(images[p]), golden.one_hot(labels[p])) for p in parts]
+
+    return run
+
+
+@pytest.fixture
 def emulated():
-    pytest.importorskip("fastconv._emulator", reason="built without FASTCONV_EMULATOR=ON")
     from fake_device import EmulatedMemory
 
     from fastconv import _emulator
     from fastconv.ops.cuda_ops import CudaOps
 
-    return lambda: CudaOps(_emulator, EmulatedMemory())
-
-
-@pytest.fixture(scope="module")
-def sample():
-    (images, labels), _ = fastconv.datasets.load_sample()
-    return golden.scaled(images[:32]), golden.one_hot(labels[:32])
-
-
-def cnn(dropout=0.0):
-    utils.clear_session()
-    model = networks.cnn(dropout=dropout)
-    model.set_weights(golden.golden_weights(RECORDED["weight_shapes"], SEED, RECORDED["gain"]))
-    model.compile(optimizers.Adam(RECORDED["learning_rate"]), "categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
-def trained(monkeypatch, ops, x, y, steps, **change):
-    """The model and its losses after steps on batches of two images."""
-    monkeypatch.setattr(device, "_ops", ops)
-    model = cnn(**change)
-    return model, [model.train_on_batch(x[2 * i : 2 * i + 2], y[2 * i : 2 * i + 2])[0] for i in range(steps)]
+    yield CudaOps(_emulator, EmulatedMemory())
+    _emulator.set_order("forward")
 
 
 def gradients(model):
     executor = model._executor
     return {w.path: executor.memory.download(executor.store.gradient_of(w)) for w in model.weights if w.trainable}
+
+
+def test_a_step_of_two_images_has_the_gradients_of_the_cpu(train, emulated):
+    expected, actual = (gradients(train(ops, 2, 1)[0]) for ops in (get_ops("cpu"), emulated))
+    for path, gradient in expected.items():
+        bound = GRADIENT_TOLERANCE * np.abs(gradient).max()
+        np.testing.assert_allclose(actual[path], gradient, rtol=0, atol=bound, err_msg=path)
+
+
+@pytest.mark.parametrize("order", ["reverse", "random"])
+def test_a_step_has_the_same_bits_in_any_order_of_threads(train, emulated, order):
+    from fastconv import _emulator
+
+    first = train(emulated, 2, 1)[0].get_weights()
+    _emulator.set_order(order, 1)
+    for a, b in zip(train(emulated, 2, 1)[0].get_weights(), first, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.slow
+def test_losses_of_ten_steps_are_those_of_the_cpu(train, emulated):
+    expected, actual = (train(ops, RECORDED["batch_size"], 10)[1] for ops in (get_ops("cpu"), emulated))
+    np.testing.assert_allclose(actual, expected, rtol=LOSS_TOLERANCE)

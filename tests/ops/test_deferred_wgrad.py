@@ -10,6 +10,8 @@ from helpers import REFERENCE, conv2d_source_example
 
 from fastconv import _core
 
+pytestmark = pytest.mark.cpu_only  # conv2d_backward_fits refuses it elsewhere
+
 Shape = shapes.Conv2DShape
 # What made x: square and other filters at each stride and padding, few and many filters, images smaller than the
 # filter, of odd sizes, more than there are parts.
