@@ -6,8 +6,9 @@ import json
 import math
 
 import pytest
+from fake_device import FakeOps
 
-from fastconv import bench, config
+from fastconv import bench, config, device
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,12 @@ def test_convolutions_count_every_pixel():
 def test_a_duration_that_does_not_end_or_begin_is_refused(seconds):
     with pytest.raises(ValueError, match=f"seconds must be a finite number above 0. Received: seconds={seconds}"):
         bench.run(seconds)
+
+
+def test_the_cpu_is_measured_whatever_models_run_on(monkeypatch):
+    gpu = FakeOps()
+    monkeypatch.setattr(device, "_ops", gpu)
+    monkeypatch.setattr(bench, "STEPS", (("conv", 1),))
+    monkeypatch.setattr(bench, "PREDICTIONS", ("conv",))
+    bench.run(0.01)
+    assert gpu.memory.uploads == [] and device.ops() is gpu

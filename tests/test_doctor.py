@@ -71,3 +71,5 @@ def test_a_usable_gpu_is_tested_with_its_own_kernels(install, monkeypatch):
     report = doctor.examine()
     assert report["healthy"] and report["device"] == "cuda" and len(gpu.memory.downloads) == 1
     assert [row["found"] for row in report["findings"] if row["name"] == "kernels on cuda"] == ["right"]
+    monkeypatch.setattr(gpu, "leaky_relu_forward", lambda x, y, slope: y.fill(0), raising=False)
+    assert not doctor.examine()["healthy"]

@@ -163,18 +163,22 @@ class Trainer:
         logs: dict[str, float] = {}
         callbacks.on_train_begin()
         with Interrupt() as interrupt:
-            stop = lambda: interrupt.requested or self.stop_training  # noqa: E731
+
+            def stop() -> bool:
+                return interrupt.requested or self.stop_training
+
             for epoch in range(initial_epoch, epochs):
                 callbacks.on_epoch_begin(epoch)
                 order = rng.generator().permutation(count) if shuffle else None
-                logs = loops.run(feeder, "train", count, batch_size, callbacks, self._metrics, order, stop)
+                means = loops.run(feeder, "train", count, batch_size, callbacks, self._metrics, order, stop)
                 if interrupt.requested:
                     break
+                logs = means
                 if validation and (epoch + 1) % validation_freq == 0:
                     result = validating()
                     logs.update({f"val_{name}": value for name, value in result.items()})
                 callbacks.on_epoch_end(epoch, logs)
-                if self.stop_training or interrupt.requested:
+                if stop():
                     break
         callbacks.history.interrupted = interrupt.requested
         callbacks.on_train_end(logs)

@@ -7,6 +7,7 @@ crosses the border does so by name (`upload`, `download`), never as a side effec
 from __future__ import annotations
 
 import contextlib
+import threading
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,15 @@ class CallList:
             call()
 
 
+class _Streams(threading.local):
+    """A stream for each thread: what one captures, no other launches into."""
+
+    def __init__(self, cupy):
+        self.own = cupy.cuda.Stream(non_blocking=True)
+
+
 class DeviceMemory:
-    """CuPy arrays on the current device. Models work on a stream of its own; ops launch on CuPy's current stream."""
+    """CuPy arrays on the current device. Models work on a stream of their thread; ops launch on CuPy's current one."""
 
     on_host = False
     alignment = 256  # bytes: of every allocation of CUDA's
@@ -103,7 +111,11 @@ class DeviceMemory:
         import cupy
 
         self.xp = cupy
-        self._stream = cupy.cuda.Stream(non_blocking=True)
+        self._streams = _Streams(cupy)
+
+    @property
+    def _stream(self):
+        return self._streams.own
 
     def empty(self, count: int, dtype):
         with self._stream:
@@ -143,7 +155,7 @@ class DeviceMemory:
                 with contextlib.suppress(RuntimeError):  # of the broken capture; what broke it is the error to see
                     stream.end_capture()
                 raise
-            return _Graph(stream.end_capture(), stream)
+            return _Graph(stream.end_capture(), self._streams)
 
     def at_work(self):
         return self._stream
@@ -170,12 +182,12 @@ class DeviceMemory:
 
 
 class _Graph:
-    """A captured CUDA graph and the stream it is launched on."""
+    """A captured CUDA graph, launched on the stream of the thread that launches it."""
 
-    __slots__ = ("_graph", "_stream")
+    __slots__ = ("_graph", "_streams")
 
-    def __init__(self, graph, stream):
-        self._graph, self._stream = graph, stream
+    def __init__(self, graph, streams):
+        self._graph, self._streams = graph, streams
 
     def launch(self) -> None:
-        self._graph.launch(self._stream)
+        self._graph.launch(self._streams.own)

@@ -1,6 +1,7 @@
 """The memory of a backend: the host's, and what CuPy is asked for the GPU's (by a stand-in that writes it down)."""
 
 import sys
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -106,6 +107,21 @@ def test_calls_are_captured_on_a_stream_that_the_null_stream_does_not_wait_for(l
     log.clear()
     graph.launch()
     assert log == [("launch", memory.at_work())] and memory.at_work().kind == {"non_blocking": True}
+
+
+def test_a_thread_works_on_a_stream_of_its_own(log):
+    memory, streams = DeviceMemory(), []
+    graph = memory.capture([])
+    log.clear()
+
+    def work():
+        streams.append(memory.at_work())
+        graph.launch()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert streams[0] is not memory.at_work() and log == [("launch", streams[0])]
 
 
 def test_a_call_that_fails_ends_the_capture_and_is_the_error_to_see(log):
