@@ -57,7 +57,7 @@ void wgrad(const Conv2DGeometry& g, const Conv2DBackward& a, Precision precision
   const Wgrad arguments = {windows_of(g, a.x),
                            {global(a.dy, pixels * g.k), int(pixels), int(g.k), gradient_of(g, a)},
                            global(split ? workspace : a.dw, before + dw_floats),
-                           global(split && a.db ? workspace + dw_floats : a.db, before + g.k),
+                           global(split && a.db ? workspace + dw_floats : a.db, before + db_floats),
                            split_floats,
                            cut.blocks()};
   const bool vectors = in_fours(g) && on_16_bytes(a.x.data, a.dy, a.y_norm ? a.y : nullptr);

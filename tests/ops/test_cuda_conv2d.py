@@ -156,6 +156,12 @@ def test_split_sums_are_exact_on_integers(rng, counts, op):
         np.testing.assert_array_equal(getattr(actual[0], name), getattr(expected, name), err_msg=name)
 
 
+def test_split_sums_without_the_bias(rng):
+    arguments = helpers.example("conv2d_wgrad", rng, SPLIT)
+    expected = ALIGNED.run("conv2d_wgrad", **arguments)
+    np.testing.assert_array_equal(ALIGNED.run("conv2d_wgrad", **arguments, db=None).dw, expected.dw)
+
+
 @every_pass
 def test_too_small_a_workspace_for_the_splits_is_refused(rng, op):
     arguments = helpers.example(op, rng, SPLIT)
