@@ -206,6 +206,9 @@ class FakeOps:
     def __init__(self, memory=None):
         self.memory = memory or FakeMemory()
 
+    def settings(self):
+        return get_ops("cpu").settings()
+
     def workspace_bytes(self, *arguments):
         return get_ops("cpu").workspace_bytes(*arguments)
 

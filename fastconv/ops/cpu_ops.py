@@ -14,6 +14,9 @@ class CpuOps:
     name = "cpu"
     memory = HOST
 
+    def settings(self):
+        return _core.num_threads(), _core.conv2d_allows_winograd()  # workspaces are sized for them
+
     def workspace_bytes(self, op, shapes, attrs):
         geometry, given = attrs.get("geometry"), shapes.keys()
         if op == "conv2d_fprop":

@@ -33,6 +33,9 @@ class CudaOps(CudaArrays):
         arrays = {"mean": mean, "rstd": rstd, "gamma": gamma, "beta": beta}
         return (*(self._at(f"{prefix}_{name}", array, channels) for name, array in arrays.items()), slope)
 
+    def settings(self):
+        return (config.float32_matmul_precision(),)  # a captured graph has it built in
+
     def workspace_bytes(self, op, shapes, attrs):
         geometry, given = attrs.get("geometry"), shapes.keys()
         if op == "conv2d_fprop":

@@ -89,6 +89,9 @@ class NumpyOps:
     name = "numpy"
     memory = HOST
 
+    def settings(self):
+        return ()
+
     def workspace_bytes(self, op, shapes, attrs):
         return 0
 

@@ -29,6 +29,9 @@ class Ops(Protocol):
     name: str
     memory: Any  # `fastconv.ops.memory.HostMemory` or one like it: where all arrays live
 
+    def settings(self) -> tuple:
+        """The settings that a bound plan depends on: with others it is to be made anew."""
+
     def workspace_bytes(self, op: str, shapes: dict[str, tuple[int, ...]], attrs: dict[str, Any]) -> int:
         """Bytes of `workspace` that `op` wants for arguments of these shapes and attributes (0 if it takes none)."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import _core, config, rng
+from fastconv import rng
 from fastconv.plan import fuse as fusions
 from fastconv.plan.arena import Arena
 from fastconv.plan.gradients import Backward
@@ -76,9 +76,7 @@ class Executor:
                 self.store = ParameterStore(self.model.weights, self._dtype, self.memory)
                 self._plans.clear()
             self._checked = ParameterStore.made
-        # workspaces are sized for the threads and the algorithm; what a device captured has its precision
-        settings = (_core.num_threads(), _core.conv2d_allows_winograd(), config.float32_matmul_precision())
-        key = (mode, batch, *settings)
+        key = (mode, batch, *self.ops.settings())
         plan = self._plans.pop(key, None) or self._new_plan(mode, batch)
         self._plans[key] = plan  # the latest used is last
         if len(self._plans) > _MAX_PLANS:

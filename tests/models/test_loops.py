@@ -1,7 +1,6 @@
 """fit, evaluate and predict on a device: the CPU's numbers, few transfers, and what happens where memory ends."""
 
 import gc
-import importlib.util
 import logging
 import os
 import signal
@@ -9,9 +8,9 @@ import weakref
 
 import numpy as np
 import pytest
-from fake_device import EmulatedMemory, FakeMemory, FakeOps
+from fake_device import FakeMemory, FakeOps
 
-from fastconv import Sequential, device, layers, optimizers, utils
+from fastconv import Sequential, layers, optimizers, utils
 from fastconv.callbacks import Callback, LambdaCallback
 from fastconv.ops import get_ops
 
@@ -54,30 +53,10 @@ def same_weights(a, b):
 
 
 @pytest.fixture
-def use(monkeypatch):
-    """A function that makes a backend the one that models run on."""
-    return lambda ops: monkeypatch.setattr(device, "_ops", ops)
-
-
-@pytest.fixture
 def gpu(use):
     ops = FakeOps()
     use(ops)
     return ops
-
-
-@pytest.fixture
-def on_cpu(use):
-    """What a function of no arguments returns if models run on the CPU."""
-
-    def run(function):
-        before = device._ops
-        use(get_ops("cpu"))
-        result = function()
-        use(before)
-        return result
-
-    return run
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.uint8, np.int32, ">f4", bool])
@@ -319,35 +298,3 @@ def test_samples_leave_the_device_with_the_end_of_fit(gpu):
     del model
     gc.collect()
     assert gpu.memory.used == 0
-
-
-@pytest.mark.skipif(not importlib.util.find_spec("fastconv._emulator"), reason="the emulator is not built")
-@pytest.mark.parametrize("resident", [True, False])
-@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
-def test_the_cuda_kernels_gather_count_and_train_like_the_cpu(use, on_cpu, monkeypatch, resident, dtype):
-    from fastconv import _emulator
-    from fastconv.ops.cuda_ops import CudaOps
-
-    def train():
-        utils.set_random_seed(0)
-        model = Sequential(
-            [
-                layers.Input((3,)),
-                layers.BatchNormalization(),
-                layers.LeakyReLU(),
-                layers.Dropout(0.25),
-                layers.Activation("softmax"),
-            ]
-        )
-        model.compile(optimizers.Adam(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"])
-        x, y = data(dtype)
-        history = fit(model, x[:, 0, 0], y.argmax(1), validation_split=0.3)
-        return [*history.values(), *(w.tolist() for w in model.get_weights())]
-
-    expected, memory = on_cpu(train), EmulatedMemory()
-    if not resident:
-        monkeypatch.setattr(memory, "free_bytes", lambda: 0)
-    use(CudaOps(_emulator, memory))
-    for found, right in zip(train(), expected, strict=True):
-        np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6)
-    assert memory.launches == 2 * (3 + 1)
