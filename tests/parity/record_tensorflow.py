@@ -10,7 +10,7 @@ the versions, the seed, the date and this command:
   on the first images of the bundled sample, from the weights that `golden.golden_weights` makes. Each run also has
   the same in float64, and `rounding`: how far float32 runs whose first weights were moved by a rounding error went
   from float64 (losses relative, sums absolute), which is how far two right implementations may be apart.
-- tensorflow_padding.json: output sizes and padding of tf.nn.conv2d, measured, for some 1,400 sizes in one dimension.
+- tensorflow_padding.json: output sizes and padding of tf.nn.conv2d, measured, for some 1,950 sizes in one dimension.
 - keras_semantics.json: the cases of keras_cases.py.
 
 `--only padding` and the like re-record one file. Everything runs on the CPU with one thread, in a minute.
@@ -48,7 +48,7 @@ RUNS = {
 PERTURBED_RUNS = 6
 FLOAT32_ROUNDING = 2.0**-23
 # The sizes of the padding measurements: they cover tests/shapes.py, and test_keras_semantics.py sees to it.
-INPUT_SIZES = (*range(1, 18), 31, 32, 33, 39, 40, 41, 47, 48, 49, 64, 70, 95, 96, 97, 100, 145, 200, 300)
+INPUT_SIZES = (*range(1, 34), 39, 40, 41, 47, 48, 49, 64, 70, 95, 96, 97, 100, 145, 200, 300)
 KERNEL_SIZES = range(1, 8)
 STRIDES = range(1, 4)
 
