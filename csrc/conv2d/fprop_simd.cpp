@@ -32,7 +32,10 @@ void conv2d_fprop_block(const Conv2DGeometry& g, const Conv2DRows& x, const floa
   t.x_step = g.stride_w * g.c;
   t.run = g.s * g.c;
   const int64_t reach = (g.q - 1) * t.x_step + t.run;  // where the last pixel's run ends in a row
-  if (reach > x.pitch) t.beyond = reach - x.pitch;
+  if (reach > x.pitch) {
+    t.beyond = reach - x.pitch;
+    t.ahead = g.stride_h;  // the rows are x itself: 256 images of conv2 of cnn take 2.5 ms, 4.8 without, 2.95 copied
+  }
   t.y_step = g.k;
   const bool thin = conv2d_fprop_is_thin(g);
   for (int64_t k = block.channel_begin; k < block.channel_end; k += kChannelsPerSweep) {

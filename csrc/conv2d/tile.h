@@ -13,6 +13,7 @@ namespace {
 // Pixels and vectors of outputs held in registers: sums + weights + one broadcast fit 32 (AVX-512, NEON) or 16 registers.
 constexpr int kTilePixels = FASTCONV_TARGET == 3 || FASTCONV_TARGET == 1 ? 12 : FASTCONV_TARGET == 2 ? 6 : 4;
 constexpr int kTileVectors = 2;
+constexpr int kLine = 16;  // floats of a cache line
 constexpr int kGroup = 3;  // pixels addressed from one pointer: base, base + step, base + 2 * step
 
 struct TileRow {
@@ -26,6 +27,7 @@ struct TileRow {
   float* y;            // first channel of the first pixel
   int64_t y_step;      // floats between two output pixels
   int64_t beyond = 0;  // the last inputs of the last pixel's runs that lie outside x: left out
+  int64_t ahead = 0;   // rows of x to prefetch, those that follow: one with each filter row
 };
 
 // Adds the products of the next `count` inputs of the first kActive pixels' runs; returns the weights that follow.
@@ -75,6 +77,8 @@ inline void tile(const TileRow& t, const float* x, float* y, int lanes) noexcept
     const float* pixel[kGroups];
 #pragma GCC unroll 16
     for (int i = 0; i < kGroups; ++i) pixel[i] = x + row * t.x_row + i * kGroup * step;
+    if (row < t.ahead)  // not all at once, which took 2.65 ms instead of 2.5 for 256 images of cnn's conv2
+      for (int64_t i = 0; i < kPixels * step; i += kLine) __builtin_prefetch(x + (t.rows + row) * t.x_row + i);
     w = tile_run<kPixels, kPartial>(t, kBeyond ? t.run - t.beyond : t.run, w, lanes, pixel, sum);
     if constexpr (kBeyond) w = tile_run<kPixels - 1, kPartial>(t, t.beyond, w, lanes, pixel, sum);
   }

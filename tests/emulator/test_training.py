@@ -14,8 +14,8 @@ pytest.importorskip("fastconv._emulator", reason="built without FASTCONV_EMULATO
 RECORDED = golden.load("golden_losses")
 CNN = RECORDED["runs"]["cnn"]  # kernels enlarged tenfold: steps do not multiply small differences
 LOSS_TOLERANCE = 1e-5  # relative
-# Of the largest of a weight's gradient. The batch normalization of two rows multiplies rounding errors: the CPU's direct
-# and Winograd convolutions give gradients 4e-5 apart.
+# Of the largest of a weight's gradient. The batch normalization of two rows multiplies rounding errors: the CPU's
+# direct and Winograd convolutions give gradients 4e-5 apart.
 GRADIENT_TOLERANCE = 2e-4
 
 
