@@ -53,12 +53,9 @@ struct Phase {
 // The filter's entries that a phase meets: channels as rows, (tap, filter) as columns, as they lie in memory.
 struct PhaseWeights {
   using Load = AsItLies;
-  struct Row {
-    int64_t at;
-    bool inside;
-  };
+  using Row = int;
   struct Column {
-    int64_t at;
+    int entry, filter;  // entry: of a filter, the first of the tap
     bool inside;
   };
 
@@ -69,15 +66,17 @@ struct PhaseWeights {
   Divisor taps_w, filters;
   AsItLies load;
 
-  __device__ Row row(int i) const { return {int64_t(i) * filters.d, i < channels}; }
+  __device__ static Row row(int i) { return i; }
   __device__ Column column(int j) const {
-    if (j >= columns) return {0, false};
+    if (j >= columns) return {0, 0, false};
     const int tap = filters.quotient(j), tap_h = taps_w.quotient(tap);
     const int64_t r = first_h + stride_h * tap_h, s = first_w + stride_w * taps_w.remainder(tap, tap_h);
-    return {(r * filter_w + s) * channels * filters.d + filters.remainder(j, tap), true};
+    return {int((r * filter_w + s) * channels), filters.remainder(j, tap), true};
   }
-  __device__ static bool inside(const Row& row, const Column& column) { return row.inside && column.inside; }
-  __device__ static int64_t at(const Row& row, const Column& column) { return row.at + column.at; }
+  __device__ bool inside(Row row, const Column& column) const { return row < channels && column.inside; }
+  __device__ int64_t at(Row row, const Column& column) const {
+    return int64_t(column.entry + row) * filters.d + column.filter;
+  }
 };
 
 struct Dgrad {

@@ -56,10 +56,7 @@ constexpr int kOutside = INT_MIN / 2;  // no sum of it and a size below 2^30 is 
 template <class Load_>
 struct Rows {
   using Load = Load_;
-  struct Row {
-    int64_t at;
-    bool inside;
-  };
+  using Row = int;
   struct Column {
     int channel;
     bool inside;
@@ -69,10 +66,10 @@ struct Rows {
   int rows, columns;
   Load load;
 
-  __device__ Row row(int i) const { return {int64_t(i) * columns, i < rows}; }
+  __device__ static Row row(int i) { return i; }
   __device__ Column column(int j) const { return {j < columns ? j : 0, j < columns}; }
-  __device__ static bool inside(const Row& row, const Column& column) { return row.inside && column.inside; }
-  __device__ static int64_t at(const Row& row, const Column& column) { return row.at + column.channel; }
+  __device__ bool inside(Row row, const Column& column) const { return row < rows && column.inside; }
+  __device__ int64_t at(Row row, const Column& column) const { return int64_t(row) * columns + column.channel; }
 };
 
 // The windows that slide over an image of height x width x channels, one a row: pixel (image, p, q) is the window that
@@ -81,12 +78,13 @@ struct Rows {
 template <class Load_>
 struct Windows {
   using Load = Load_;
+  // pixel: of all images, in sums that wrap where they leave an image.
   struct Row {
-    int64_t at;
+    uint32_t pixel;
     int h, w;
   };
   struct Column {
-    int64_t at;
+    uint32_t pixel;
     int h, w, channel;
   };
 
@@ -102,20 +100,22 @@ struct Windows {
     if (i >= rows) return {0, 0, kOutside};
     const int i_q = q.quotient(i), image = p.quotient(i_q);
     const int h = start(first_h, stride_h, p.remainder(i_q, image)), w = start(first_w, stride_w, q.remainder(i, i_q));
-    return {((int64_t(image) * height + h) * width + w) * channels.d, h, w};
+    return {(uint32_t(image) * height + h) * width + w, h, w};
   }
 
   __device__ Column column(int j) const {
     if (j >= columns) return {0, kOutside, 0, 0};
     const int tap = channels.quotient(j), channel = channels.remainder(j, tap), tap_h = taps_w.quotient(tap);
     const int h = direction * tap_h, w = direction * taps_w.remainder(tap, tap_h);
-    return {(int64_t(h) * width + w) * channels.d + channel, h, w, channel};
+    return {uint32_t(h) * width + w, h, w, channel};
   }
 
   __device__ bool inside(const Row& row, const Column& column) const {
     return uint32_t(row.h + column.h) < uint32_t(height) && uint32_t(row.w + column.w) < uint32_t(width);
   }
-  __device__ static int64_t at(const Row& row, const Column& column) { return row.at + column.at; }
+  __device__ int64_t at(const Row& row, const Column& column) const {
+    return int64_t(row.pixel + column.pixel) * channels.d + column.channel;
+  }
 
  private:
   // Windows may begin far behind the image, all of them outside alike.
