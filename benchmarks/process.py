@@ -10,6 +10,11 @@ import tempfile
 from pathlib import Path
 
 PEERS = Path(__file__).resolve().parent / "peers"
+# On a GPU the processes share its memory: JAX and TensorFlow would take most of it when they start.
+ENVIRONMENTS = {
+    "cpu": {"CUDA_VISIBLE_DEVICES": "-1"},
+    "cuda": {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"},
+}
 
 
 class NotInstalled(Exception):
@@ -23,7 +28,7 @@ class Ended(Exception):
 class Process:
     """Runs `script` of peers/ under `python` until it is closed."""
 
-    def __init__(self, python: str, script: str, threads: int):
+    def __init__(self, python: str, script: str, threads: int, device: str = "cpu"):
         self.script = script
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed in close)
         self.process = subprocess.Popen(
@@ -32,7 +37,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads), "CUDA_VISIBLE_DEVICES": "-1"},
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), **ENVIRONMENTS[device]},
         )
 
     def ask(self, command: str, **arguments) -> dict:

@@ -22,14 +22,14 @@ SYSTEMS = ("fastconv", "tensorflow", "tensorflow-xla", "torch", "torch-channels-
 class Worker(Process):
     """The process of one system; the commands it answers are in peers/worker.py."""
 
-    def __init__(self, system: str, python: str, threads: int):
+    def __init__(self, system: str, python: str, threads: int, device: str = "cpu"):
         framework, _, self.variant = system.partition("-")
-        super().__init__(python, SCRIPTS[framework], threads)
-        self.system, self.threads = system, threads
+        super().__init__(python, SCRIPTS[framework], threads, device)
+        self.system, self.threads, self.device = system, threads, device
 
     def set_up(self, **arguments) -> dict:
         """Versions, mode and what it can be timed at; network, batch_size, data and learning_rate are needed."""
-        return self.ask("setup", variant=self.variant, threads=self.threads, **arguments)
+        return self.ask("setup", variant=self.variant, threads=self.threads, device=self.device, **arguments)
 
 
 def add_options(parser) -> None:

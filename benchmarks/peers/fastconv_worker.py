@@ -1,22 +1,35 @@
-"""fastconv itself, through its public API: a worker of `benchmarks/train.py` (see worker.py).
+"""fastconv itself, through its public API: a worker of `benchmarks/train.py` and `gpu.py` (see worker.py).
 
-`bare` and `kernels` look behind the API: the steps of a plan without the copying and checking of batches.
+`bare` and `kernels` look behind the API: the steps of a plan without the copying and checking of batches. So does `step`
+on a GPU, whose peers have their batches on the device, too: the steps of a `fit` without their callbacks.
 """
 
 from __future__ import annotations
+
+import time
 
 import numpy as np
 import worker
 
 
 class FastConv(worker.System):
-    modes = {"": "step: train_on_batch; call: predict_on_batch; bare: the training plan; kernels: the predict plan"}
+    modes = {
+        "": "step: train_on_batch; call: predict_on_batch; bare: the training plan; kernels: the predict plan",
+        # of gpu.py
+        "highest": "epoch: fit; step: the captured steps of fit; products accurate to float32",
+        "high": "as fastconv-highest, products in TF32",
+    }
 
     def begin(self, threads):
         import fastconv
 
-        fastconv.set_device("cpu")
+        try:
+            fastconv.set_device(self.device)
+        except RuntimeError as error:
+            raise worker.Unavailable(str(error)) from error
         fastconv.config.set_num_threads(threads)
+        if self.variant:
+            fastconv.config.set_float32_matmul_precision(self.variant)
         self.fastconv = fastconv
         return {"fastconv": fastconv.__version__, "isa": fastconv.config.isa(), "numpy": np.__version__}
 
@@ -43,12 +56,44 @@ class FastConv(worker.System):
 
         return run
 
+    def prepare_epoch(self):
+        """`fit` of one epoch more: in the first one it copies the images to the device and captures its steps."""
+        model, (x, y) = self.build(dropout=0.5), self.epoch_data()
+        ends = []
+        clock = self.fastconv.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
+
+        def run(epochs):
+            ends.clear()
+            model.fit(x, y, batch_size=self.batch_size, epochs=1 + epochs, verbose=0, callbacks=[clock])
+            return np.diff(ends).tolist()
+
+        return run
+
     def prepare_step(self):
+        if self.device != "cpu":
+            return self.prepare_resident_step()
         model, batches = self.build(dropout=0.5), self.batches()
 
         def run(steps):
             for x, y in worker.in_turn(batches, steps):
                 model.train_on_batch(x, y)
+
+        return run
+
+    def prepare_resident_step(self):
+        from fastconv.models import loops
+
+        model, (x, y), batch_size = self.build(dropout=0.5), self.epoch_data(), self.batch_size
+        feeder = loops.feeder(model._ready(), "train", x, y, batch_size)
+        steps_of_epoch = len(x) // batch_size
+
+        def run(steps):
+            for i in range(steps):
+                begin = i % steps_of_epoch * batch_size
+                if not begin:
+                    feeder.begin()
+                feeder.step(begin, begin + batch_size)
+            feeder.sums()  # waits
 
         return run
 

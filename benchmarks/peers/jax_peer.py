@@ -1,4 +1,4 @@
-"""JAX on the CPU, jit: a worker of `benchmarks/train.py` (see worker.py).
+"""JAX on the CPU or a GPU, jit: a worker of `benchmarks/train.py` and `gpu.py` (see worker.py).
 
 The networks are written by hand on jax.lax: NHWC images, HWIO kernels, batch normalization, dropout and Adam by Keras'
 formulas. One compiled function is the whole training step; it takes its state over (donated buffers).
@@ -7,6 +7,7 @@ formulas. One compiled function is the whole training step; it takes its state o
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 import worker
@@ -26,12 +27,20 @@ BETA_1, BETA_2, ADAM_EPSILON = 0.9, 0.999, 1e-7
 
 
 class Jax(worker.System):
-    modes = {"": "jit of the whole step, NHWC, donated buffers"}
+    modes = {
+        "": "jit of the whole step, NHWC, donated buffers; an epoch is a lax.scan over its steps",
+        # of gpu.py
+        "bf16": "as jax; products and stored activations in bfloat16, statistics and weights in float32",
+    }
 
     def begin(self, threads):
         import jax
 
-        jax.config.update("jax_platforms", "cpu")  # as many threads as the process has cores
+        jax.config.update("jax_platforms", self.device)  # on the CPU as many threads as the process has cores
+        try:
+            jax.devices()
+        except RuntimeError as error:
+            raise worker.Unavailable(f"JAX finds no device: {error}") from error
         self.jax = jax
         return {"jax": jax.__version__, "numpy": np.__version__}
 
@@ -40,7 +49,8 @@ class Jax(worker.System):
         weights, moving = split(NETWORKS[self.network], self.weights)
         zeros = [np.zeros_like(w) for w in weights]
         state = self.jax.device_put((weights, moving, zeros, zeros, np.int32(0)))
-        step = functools.partial(train_step, self.jax, NETWORKS[self.network], dropout, self.learning_rate)
+        dtype = self.jax.numpy.bfloat16 if self.variant == "bf16" else np.float32
+        step = functools.partial(train_step, self.jax, NETWORKS[self.network], dropout, self.learning_rate, dtype)
         return self.jax.jit(step, donate_argnums=0), state
 
     def losses(self, steps):
@@ -67,6 +77,33 @@ class Jax(worker.System):
             return float(total_loss) / len(images), float(total_right) / len(images)
 
         return run
+
+    def prepare_epoch(self):
+        """Shuffled epochs of images that stay on the device, without a smaller last batch; loss and accuracy are read at
+        the end. An epoch is one call."""
+        jax, batch_size = self.jax, self.batch_size
+        step, state = self.build(dropout=0.5)
+        data = jax.device_put(self.epoch_data())
+        keys = itertools.count()
+
+        @functools.partial(jax.jit, donate_argnums=0)
+        def scanned(state, key, data):
+            steps = len(data[0]) // batch_size
+            order = jax.random.permutation(key, len(data[0]))[: steps * batch_size]
+
+            def one(state, index):
+                state, *result = step(state, *(a[index] for a in data))
+                return state, result
+
+            state, (losses, right) = jax.lax.scan(one, state, order.reshape(steps, batch_size))
+            return state, losses.mean(), right.sum() / (steps * batch_size)
+
+        def epoch():
+            nonlocal state
+            state, loss, accuracy = scanned(state, jax.random.key(next(keys)), data)
+            return float(loss), float(accuracy)
+
+        return worker.each(epoch)
 
     def prepare_step(self):
         step, state = self.build(dropout=0.5)
@@ -100,16 +137,21 @@ def split(layers, arrays):
     return weights, moving
 
 
-def forward(jax, layers, weights, moving, x, key=None, dropout=0.0):
-    """Return logits and the new moving statistics; with a key (of jax.random), as in training."""
+def forward(jax, layers, weights, moving, x, key=None, dropout=0.0, dtype=np.float32):
+    """Return logits and the new moving statistics; with a key (of jax.random), as in training.
+
+    Convolutions and dense layers take and return `dtype`; all else is float32.
+    """
     jnp, weights, moving, updated = jax.numpy, iter(weights), iter(moving), []
     for kind, *argument in layers:
         if kind == "conv":
             strides, layout = (argument[0], argument[0]), ("NHWC", "HWIO", "NHWC")
-            x = jax.lax.conv_general_dilated(x, next(weights), strides, "SAME", dimension_numbers=layout)
-            x = x + next(weights)
+            x, kernel = x.astype(dtype), next(weights).astype(dtype)
+            x = jax.lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=layout)
+            x = x.astype(np.float32) + next(weights)
         elif kind == "dense":
-            x = x.reshape(len(x), -1) @ next(weights) + next(weights)
+            x = x.reshape(len(x), -1).astype(dtype) @ next(weights).astype(dtype)
+            x = x.astype(np.float32) + next(weights)
         elif kind == "relu":
             x = jax.nn.relu(x)
         elif kind == "norm":
@@ -126,13 +168,13 @@ def forward(jax, layers, weights, moving, x, key=None, dropout=0.0):
     return x, updated
 
 
-def train_step(jax, layers, dropout, learning_rate, state, x, y):
+def train_step(jax, layers, dropout, learning_rate, dtype, state, x, y):
     jnp = jax.numpy
     weights, moving, firsts, seconds, step = state
     key = jax.random.fold_in(jax.random.key(0), step)
 
     def loss_of(weights):
-        logits, updated = forward(jax, layers, weights, moving, x, key, dropout)
+        logits, updated = forward(jax, layers, weights, moving, x, key, dropout, dtype)
         return -jnp.mean(jnp.sum(y * jax.nn.log_softmax(logits), axis=1)), (logits, updated)
 
     (loss, (logits, moving)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights)

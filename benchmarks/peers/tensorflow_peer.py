@@ -39,6 +39,8 @@ class TensorFlow(worker.System):
         import keras
         import tensorflow as tf
 
+        if self.device == "cuda" and not tf.config.list_physical_devices("GPU"):
+            raise worker.Unavailable("TensorFlow finds no GPU")
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         self.tf, self.keras = tf, keras
@@ -68,6 +70,11 @@ class TensorFlow(worker.System):
             model.fit(x, y, batch_size=self.batch_size, epochs=1, verbose=0, shuffle=True)
 
         return run
+
+    def prepare_epoch(self):
+        """Keras' `fit` on arrays of the host: it has no data set on the device."""
+        model, (x, y) = self.build(dropout=0.5), self.epoch_data()
+        return worker.each(lambda: model.fit(x, y, batch_size=self.batch_size, epochs=1, verbose=0, shuffle=True))
 
     def prepare_step(self):
         tf, model = self.tf, self.build(dropout=0.5)

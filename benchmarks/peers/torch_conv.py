@@ -1,12 +1,13 @@
-"""The passes of one convolution or dense layer in PyTorch, that is oneDNN or MKL: a peer of ops.py and sweep.py.
+"""The passes of a layer in PyTorch, that is oneDNN or MKL, on a GPU cuDNN or cuBLAS: a peer of ops.py, sweep.py, gpu.py.
 
 | command | arguments | answer |
 | --- | --- | --- |
-| setup | threads, isa (of fastconv; None: whatever oneDNN finds best) | versions |
+| setup | threads, isa (of fastconv; None: whatever oneDNN finds best), device, tf32 (whether products may be) | versions |
 | layer | geometry (fields of fastconv's Conv2DGeometry), layouts | |
+| norm | shape (of batch normalization's input, channels last) | |
 | measure | op, seconds | seconds of the fastest way, way: its name |
 
-The first `measure` of an op tries every way (memory layouts, functions); later ones repeat the fastest.
+On a GPU a call is timed as one of many in a CUDA graph. The first `measure` of an op tries every way (memory layouts, functions); later ones repeat the fastest.
 """
 
 from __future__ import annotations
@@ -21,14 +22,20 @@ ONEDNN_ISAS = {"scalar": "SSE41", "avx2": "AVX2", "avx512": "AVX512_CORE"}
 
 
 class TorchConv:
-    def setup(self, threads, isa):
+    def setup(self, threads, isa, device="cpu", tf32=False):
         if isa in ONEDNN_ISAS:
             os.environ["ONEDNN_MAX_CPU_ISA"] = ONEDNN_ISAS[isa]
         import torch
 
         torch.set_num_threads(threads)
         torch.manual_seed(0)
-        self.torch = torch
+        if device == "cuda":
+            if not torch.cuda.is_available():
+                raise worker.Unavailable("PyTorch finds no GPU")
+            torch.backends.cudnn.benchmark = True
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+        torch.set_default_device(device)
+        self.torch, self.device = torch, device
         return {"versions": {"torch": torch.__version__}}
 
     def layer(self, geometry, layouts):
@@ -36,12 +43,63 @@ class TorchConv:
         self.ways = {op: list(of_op.items()) for op, of_op in ways.items()}
         return {}
 
+    def norm(self, shape):
+        self.ways = {op: list(of_op.items()) for op, of_op in self.normalization(shape).items()}
+        return {}
+
     def measure(self, op, seconds):
+        median_seconds = timing.median_seconds if self.device == "cpu" else self.graph_seconds
         with self.torch.no_grad():
-            timed = [(timing.median_seconds(call, seconds), name, call) for name, call in self.ways[op]]
+            timed = [(median_seconds(call, seconds), name, call) for name, call in self.ways[op]]
         best, name, call = min(timed, key=lambda way: way[0])
         self.ways[op] = [(name, call)]
         return {"seconds": best, "way": name}
+
+    def graph_seconds(self, call, seconds):
+        cuda = self.torch.cuda
+
+        def captured(repeats):
+            side = cuda.Stream()
+            with cuda.stream(side):
+                call()  # libraries allocate and choose their algorithms
+            side.synchronize()
+            graph = cuda.CUDAGraph()
+            with cuda.graph(graph):
+                for _ in range(repeats):
+                    call()
+            return graph
+
+        def launch(graph):
+            graph.replay()
+            cuda.synchronize()
+
+        return timing.graph_seconds(captured, launch, seconds)
+
+    def normalization(self, shape):
+        """Batch normalization of training; without the LeakyReLU that fastconv's calls may have beside it."""
+        torch = self.torch
+        axes = [0, len(shape) - 1, *range(1, len(shape) - 1)]
+        x, dy = (torch.rand(shape).permute(axes) for _ in range(2))
+        weight, bias, mean, variance = (torch.ones(shape[-1]) for _ in range(4))
+        forward = torch.ops.aten.native_batch_norm
+        _, saved_mean, saved_rstd = forward(x, weight, bias, mean, variance, True, 0.01, 1e-3)
+        saved = (saved_mean, saved_rstd, True, 1e-3, [True, True, True])
+
+        def cudnn_backward():
+            return torch.ops.aten.cudnn_batch_norm_backward(x, dy, weight, mean, variance, *saved[:2], 1e-3, reserve)
+
+        ways = {
+            "batchnorm_forward": {"native": lambda: forward(x, weight, bias, mean, variance, True, 0.01, 1e-3)},
+            "batchnorm_backward": {
+                "native": lambda: torch.ops.aten.native_batch_norm_backward(dy, x, weight, mean, variance, *saved)
+            },
+        }
+        if self.device == "cuda" and len(shape) == 4:
+            cudnn = torch.ops.aten.cudnn_batch_norm
+            *_, reserve = cudnn(x, weight, bias, mean, variance, True, 0.01, 1e-3)
+            ways["batchnorm_forward"]["cudnn"] = lambda: cudnn(x, weight, bias, mean, variance, True, 0.01, 1e-3)
+            ways["batchnorm_backward"]["cudnn"] = cudnn_backward
+        return ways
 
     def dense(self, q, c, k, **_):
         """torch.nn.Linear's passes: rows x units = rows x inputs times the transpose of units x inputs."""

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU: a worker of `benchmarks/train.py` (see worker.py).
+"""PyTorch on the CPU or a GPU: a worker of `benchmarks/train.py` and `gpu.py` (see worker.py).
 
 The networks compute what Keras' do: "same" padding at stride 2 is one row and column more at the bottom and right,
 and Flatten runs over height, width, channels. Where PyTorch offers a faster way to the same losses, it is taken:
@@ -8,8 +8,12 @@ in one fused call.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import worker
+
+WARM_UP_STEPS = 3  # before a capture: libraries allocate and choose their algorithms
 
 
 class Torch(worker.System):
@@ -17,6 +21,13 @@ class Torch(worker.System):
         "": "eager, contiguous, fused Adam",
         "channels-last": "eager, channels_last, fused Adam",
         "compile": "torch.compile of the network and its loss, channels_last, fused Adam",
+        # of gpu.py
+        "tf32": "eager, channels_last, TF32, fused Adam",
+        "bf16": "eager, channels_last, autocast to bfloat16, fused Adam",
+        "graph-tf32": "channels_last, TF32, fused Adam; the whole step in one CUDA graph",
+        "graph-bf16": "channels_last, autocast to bfloat16, fused Adam; the whole step in one CUDA graph",
+        "compile-tf32": 'torch.compile(mode="reduce-overhead") of network and loss, channels_last, TF32, fused Adam',
+        "compile-bf16": 'torch.compile(mode="reduce-overhead") of network and loss, channels_last, autocast to bfloat16',
     }
 
     def begin(self, threads):
@@ -25,9 +36,15 @@ class Torch(worker.System):
         torch.set_num_threads(threads)
         torch.set_num_interop_threads(1)
         self.torch = torch
-        if self.variant == "compile":
+        if self.device == "cuda":
+            if not torch.cuda.is_available():
+                raise worker.Unavailable("PyTorch finds no GPU")
+            torch.backends.cudnn.benchmark = True
+            if self.switched_on("tf32"):
+                torch.set_float32_matmul_precision("high")  # convolutions may use TF32 anyway
+        if self.switched_on("compile"):
             try:
-                torch.compile(lambda x: x + 1)(torch.ones(8))
+                torch.compile(lambda x: x + 1)(torch.ones(8, device=self.device))
             except Exception as error:
                 reason = str(error).strip().splitlines()[0]
                 raise worker.Unavailable(f"torch.compile fails here: {reason}") from error
@@ -36,7 +53,11 @@ class Torch(worker.System):
     def setup(self, **arguments):
         answer = super().setup(**arguments)
         self.torch.compiler.reset()  # else the models of earlier setups count against its limit of recompilations
+        self.trained = None
         return answer
+
+    def switched_on(self, name):
+        return name in self.variant.split("-")
 
     @property
     def channels_last(self):
@@ -50,39 +71,88 @@ class Torch(worker.System):
         return x.permute(0, 3, 1, 2) if self.channels_last else x
 
     def tensors(self, x, y):
-        return self.view(self.torch.from_numpy(x)), self.torch.from_numpy(y.argmax(axis=1))
+        images, labels = self.resident(x, y)
+        return self.view(images), labels
+
+    def resident(self, x, y):
+        """Images in the layout of `view`'s argument and class numbers, on the device."""
+        return tuple(self.torch.from_numpy(a).to(self.device) for a in (x, y.argmax(axis=1)))
 
     def build(self, dropout):
         """Return a function (x, y) -> loss, logits that takes one training step, the network and the optimizer."""
         torch = self.torch
         model = network(torch, self.network, dropout, self.channels_last)
         load_weights(torch, model, self.weights, self.channels_last)
+        model.to(self.device)
         if self.channels_last:
             model.to(memory_format=torch.channels_last)
-        optimizer = torch.optim.Adam(model.parameters(), lr=self.learning_rate, eps=1e-7, fused=True)
+        graph, on_gpu = self.switched_on("graph"), self.device == "cuda"
+        adam = functools.partial(torch.optim.Adam, lr=self.learning_rate, eps=1e-7, fused=True, capturable=graph)
+        optimizer = adam(model.parameters())
         model.train()
 
         def forward(x, y):
             logits = model(x)
             return torch.nn.functional.cross_entropy(logits, y), logits
 
-        if self.variant == "compile":
-            forward = torch.compile(forward, dynamic=False)
+        def mixed(x, y):
+            with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):  # no weight is used twice
+                return forward(x, y)
+
+        loss_of = mixed if self.switched_on("bf16") else forward
+        if self.switched_on("compile"):
+            loss_of = torch.compile(loss_of, dynamic=False, mode="reduce-overhead" if on_gpu else None)
 
         def step(x, y):
-            loss, logits = forward(x, y)
+            if on_gpu:
+                torch.compiler.cudagraph_mark_step_begin()
+            loss, logits = loss_of(x, y)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             return loss.detach(), logits.detach()
 
-        return step, model, optimizer
+        return self.captured(step, model, optimizer) if graph else step, model, optimizer
+
+    def captured(self, step, model, optimizer):
+        """`step` as one CUDA graph; the weights and the optimizer are as before."""
+        torch = self.torch
+        x, y = (a.clone() for a in self.tensors(*self.batches(1)[0]))
+        weights = {name: value.clone() for name, value in model.state_dict().items()}
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP_STEPS):
+                step(x, y)
+        torch.cuda.current_stream().wait_stream(side)
+        model.load_state_dict(weights)
+        for state in optimizer.state.values():
+            for value in state.values():
+                value.zero_()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            loss, logits = step(x, y)
+
+        def replay(its_x, its_y):
+            x.copy_(its_x)
+            y.copy_(its_y)
+            graph.replay()
+            return loss, logits
+
+        return replay
+
+    def training(self):
+        """A step with dropout, compiled once for all that is timed."""
+        if self.trained is None:
+            self.trained, _, _ = self.build(dropout=0.5)
+        return self.trained
 
     def losses(self, steps):
         train, _, optimizer = self.build(dropout=0.0)
         found = []
         for step, (x, y) in enumerate(self.batches(steps), 1):
-            # PyTorch adds epsilon after the bias correction, Keras before; with this one the formulas are the same.
+            # PyTorch adds epsilon after the bias correction, Keras before; with this one the formulas are the same (but
+            # for a captured step, which keeps its own).
             optimizer.param_groups[0]["eps"] = 1e-7 / (1 - 0.999**step) ** 0.5
             loss, _ = train(*self.tensors(x, y))
             found.append(float(loss))
@@ -106,8 +176,28 @@ class Torch(worker.System):
 
         return run
 
+    def prepare_epoch(self):
+        """Shuffled epochs of images that stay on the device, without a smaller last batch; loss and accuracy are read at
+        the end."""
+        torch, train = self.torch, self.training()
+        images, labels = self.resident(*self.epoch_data())
+        count = len(labels) - len(labels) % self.batch_size
+        # What a CUDA graph returns, the next replay writes over.
+        keep = torch.clone if self.switched_on("graph") or self.switched_on("compile") else lambda tensor: tensor
+
+        def epoch():
+            order = torch.randperm(len(labels), device=self.device)[:count]
+            x, y, losses, logits = images[order], labels[order], [], []
+            for its_x, its_y in zip(x.split(self.batch_size), y.split(self.batch_size), strict=True):
+                loss, its_logits = train(self.view(its_x), its_y)
+                losses.append(keep(loss))
+                logits.append(keep(its_logits))
+            return float(torch.stack(losses).mean()), float((torch.cat(logits).argmax(dim=1) == y).float().mean())
+
+        return worker.each(epoch)
+
     def prepare_step(self):
-        train, _, _ = self.build(dropout=0.5)
+        train = self.training()
         batches = [self.tensors(x, y) for x, y in self.batches()]
 
         def run(steps):
@@ -122,7 +212,7 @@ class Torch(worker.System):
         torch = self.torch
         _, model, _ = self.build(dropout=0.5)
         model.eval()
-        forward = torch.compile(model, dynamic=False) if self.variant == "compile" else model
+        forward = torch.compile(model, dynamic=False) if self.switched_on("compile") else model
         x, _ = self.batches(1)[0]
 
         @torch.inference_mode()
@@ -158,6 +248,10 @@ def network(torch, name, dropout, channels_last):
             return [nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(channels, filters, size, stride)]
         return [nn.Conv2d(channels, filters, size, stride, padding=(size - 1) // 2)]
 
+    def uncounted(norm):
+        norm.num_batches_tracked = None  # with a momentum nobody reads it, and counting is one more kernel
+        return norm
+
     def normalized(norm):
         return [norm, nn.LeakyReLU(0.3, inplace=True)]
 
@@ -171,10 +265,10 @@ def network(torch, name, dropout, channels_last):
         raise ValueError(f'network must be "mlp", "conv" or "cnn". Received: {name!r}')
     parts, channels = [], 3
     for filters, stride in ((32, 1), (32, 2), (64, 1), (64, 2)):
-        norm = nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01)
+        norm = uncounted(nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01))
         parts += [*conv(channels, filters, 3, stride), *normalized(norm)]
         channels = filters
-    parts += [flatten, nn.Linear(4096, 128), *normalized(BatchNorm1d(128, eps=1e-3, momentum=0.01))]
+    parts += [flatten, nn.Linear(4096, 128), *normalized(uncounted(BatchNorm1d(128, eps=1e-3, momentum=0.01)))]
     if dropout:
         parts.append(nn.Dropout(dropout))
     return nn.Sequential(*parts, nn.Linear(128, 10))

@@ -4,8 +4,9 @@ A system is a class with the methods named by the commands below. `serve` answer
 
 | command | arguments | answer |
 | --- | --- | --- |
-| setup | variant, network, batch_size, threads, data (an .npz file), learning_rate | versions, mode, whats |
+| setup | variant, network, batch_size, threads, data (an .npz file), learning_rate, device | versions, mode, whats |
 | losses | steps | losses: of the first steps, without dropout, each before its update |
+| prepare | what | |
 | warm_up | what, seconds | steps: how many a round of about so many seconds takes |
 | round | what, steps | seconds_per_step |
 | memory | what, steps | before, peak: bytes of the process' memory |
@@ -19,6 +20,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import statistics
 import sys
 import time
 import traceback
@@ -27,6 +29,7 @@ import numpy as np
 
 MIN_STEPS = 3
 MAX_STEPS = 5000
+EPOCH_IMAGES = 50_000  # CIFAR-10's
 MAX_IMAGES = 20_000  # of one fit: 250 MB in each of the processes
 MAX_BATCHES = 200  # made beforehand, then taken in turn
 
@@ -41,15 +44,19 @@ class System:
     `modes` describes each variant. `begin(threads)` imports the framework, limits it and returns its versions;
     `build(dropout)` returns a model with the recorded weights; `losses(steps)` trains one. For each thing it can be
     timed at, a subclass has a method `prepare_<what>()`, which returns a function `run(steps)` that comes back when
-    so many steps are done; whatever a user would do once beforehand belongs into `prepare_<what>`.
+    so many steps are done; whatever a user would do once beforehand belongs into `prepare_<what>`. "epoch" counts whole
+    epochs of `epoch_images` images in place of steps, and its `run` returns the seconds that each took.
     """
 
     modes: dict[str, str]
     versions: dict[str, str] | None = None
+    device = "cpu"
 
-    def setup(self, variant, network, batch_size, threads, data, learning_rate):
-        self.variant, self.network = variant, network
-        self.batch_size, self.learning_rate = batch_size, learning_rate
+    def setup(
+        self, variant, network, batch_size, threads, data, learning_rate, device="cpu", epoch_images=EPOCH_IMAGES
+    ):
+        self.variant, self.network, self.device = variant, network, device
+        self.batch_size, self.learning_rate, self.epoch_images = batch_size, learning_rate, epoch_images
         with np.load(data) as arrays:
             self.x = self.layout(arrays["images"].astype(np.float32) / np.float32(255))
             self.y = np.eye(10, dtype=np.float32)[arrays["labels"].reshape(-1)]
@@ -78,21 +85,34 @@ class System:
         x, y = self.data(steps)
         return list(zip(np.split(x, steps), np.split(y, steps), strict=True))
 
-    def warm_up(self, what, seconds):
+    def epoch_data(self):
+        """x and y of an epoch: the images in order, repeated."""
+        chosen = np.arange(self.epoch_images) % self.images
+        return self.x[chosen], self.y[chosen]
+
+    def prepare(self, what):
+        """Builds and compiles; systems may do so side by side, before one is timed."""
         run = self.runs[what] = getattr(self, f"prepare_{what}")()
-        most = MAX_STEPS
+        run(1)
+        return {}
+
+    def warm_up(self, what, seconds):
+        if what not in self.runs:
+            self.prepare(what)
+        run, least, most = self.runs[what], 1 if what == "epoch" else MIN_STEPS, MAX_STEPS
         if what == "fit":
             most = max(MIN_STEPS, min(MAX_STEPS, MAX_IMAGES // self.batch_size))
             self.data(most)  # makes the images, so that no round does
-        run(1)  # compiles
         steps, taken = 1, timed(run, 1)
         while taken < seconds / 3 and steps < most:
             steps = min(2 * steps, most)
             taken = timed(run, steps)
-        return {"steps": min(most, max(MIN_STEPS, round(seconds * steps / taken)))}
+        return {"steps": min(most, max(least, round(seconds * steps / taken)))}
 
     def round(self, what, steps):
         run = self.runs[what]
+        if what == "epoch":
+            return {"seconds_per_step": statistics.median(run(steps))}
         if what != "fit":
             return {"seconds_per_step": timed(run, steps) / steps}
         # An epoch of CIFAR-10 is longer than a round: what starting and ending a `fit` takes would weigh too much.
@@ -122,6 +142,11 @@ def repeat(call):
             call()
 
     return run
+
+
+def each(epoch):
+    """A `run` of whole epochs, each a call of this function."""
+    return lambda epochs: [timed(repeat(epoch), 1) for _ in range(epochs)]
 
 
 def in_turn(batches, steps: int):
