@@ -56,13 +56,14 @@ def table(head: list[str], rows: list[list[str]], left: int = 1) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def write(out: Path, name: str, results: dict, page: list[str]) -> None:
-    """Writes `results` as JSON and `page` as Markdown; prints the page."""
+def write(out: Path, name: str, results: dict, page: list[str], show: bool = True) -> None:
+    """Writes `results` as JSON and `page` as Markdown; prints the page unless told otherwise."""
     out.mkdir(parents=True, exist_ok=True)
     text = "\n".join(page) + "\n"
     (out / f"{name}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (out / f"{name}.md").write_text(text, encoding="utf-8")
-    print(text)
+    if show:
+        print(text)
 
 
 def note(text: str) -> None:

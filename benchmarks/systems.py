@@ -35,6 +35,10 @@ class Worker(Process):
 def add_options(parser) -> None:
     names = ",".join(SYSTEMS)
     parser.add_argument("--systems", type=lambda text: text.split(","), help=f"out of {names}; default: all")
+    add_pythons(parser)
+
+
+def add_pythons(parser) -> None:
     for framework in SCRIPTS:
         parser.add_argument(f"--python-{framework}", default=sys.executable, metavar="PATH", help="its Python")
 

@@ -60,7 +60,9 @@ class FastConv(worker.System):
         """`fit` of one epoch more: in the first one it copies the images to the device and captures its steps."""
         model, (x, y) = self.build(dropout=0.5), self.epoch_data()
         ends = []
-        clock = self.fastconv.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
+        clock = self.fastconv.callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter())
+        )
 
         def run(epochs):
             ends.clear()

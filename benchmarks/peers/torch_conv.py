@@ -34,7 +34,7 @@ class TorchConv:
                 raise worker.Unavailable("PyTorch finds no GPU")
             torch.backends.cudnn.benchmark = True
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
-        torch.set_default_device(device)
+            torch.set_default_device(device)  # on the CPU it would only cost time in each call
         self.torch, self.device = torch, device
         return {"versions": {"torch": torch.__version__}}
 
