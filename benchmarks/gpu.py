@@ -5,8 +5,8 @@
     python benchmarks/gpu.py --what limits --what ops   # parts, repeatable
     python benchmarks/gpu.py --device cpu --quick --batch-size 32 --images 320 --what steps   # does the script run?
 
-Each system runs in a process of its own; what fails is told of, and the rest goes on. README.md beside this file has the
-rules. Results are written after each part, as JSON, Markdown and a chart, to benchmarks/results/gpu_<date>.
+Each system runs in a process of its own; what fails is told of, and the rest goes on. README.md beside this file has
+the rules. Results are written after each part, as JSON, Markdown and a chart, to benchmarks/results/gpu_<date>.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import gpu_report
 import gpu_training
 import systems
 from process import Process
-from report import RESULTS, header, note, warn_if_busy
+from report import RESULTS, header, note, spread, warn_if_busy
 
 PARTS = ("limits", "steps", "epochs", "ops", "schedule")
 BATCH_SIZES = (32, 256, 1024)
@@ -65,7 +65,7 @@ def limits(args, results: dict, failed: Failures) -> None:
         questions |= {f"graph_{nodes}_us": ("us", "graph", {"nodes": nodes}) for nodes in NODES}
         for name, (unit, command, arguments) in questions.items():
             with failed.of(f"limits: {name}"):
-                found[name] = gpu_report.spread(process.ask(command, rounds=rounds, **arguments)[unit])
+                found[name] = spread(process.ask(command, rounds=rounds, **arguments)[unit])
     if {"graph_1_us", "graph_64_us"} <= found.keys():
         found["gap_us"] = round((found["graph_64_us"][0] - found["graph_1_us"][0]) / (64 - 1), 4)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import chart
 import gpu_ops
 import report
-from report import spread, table
+from report import table
 
 LIMITS = {
     "copy_gb_per_s": "copy on the device, GB/s read and written",
@@ -75,10 +75,8 @@ def training(results: dict) -> list[str]:
             lines += ["", f"## cnn, {what}", "", *table(head, rows, left=2)]
     for check in results["checks"]:
         differences = ", ".join(f"{name} {value:.1e}" for name, value in check["largest_relative_difference"].items())
-        lines += [
-            "",
-            f"Losses of the first {check['steps']} steps at batch {check['batch_size']}, from the CPU's: {differences}.",
-        ]
+        first = f"Losses of the first {check['steps']} steps at batch {check['batch_size']}"
+        lines += ["", f"{first}, relative difference from the CPU's: {differences}."]
     if lines:
         lines += ["", f"An epoch has {results['images']:,} images. {results['rounds']} rounds.", *floors(results)]
     return lines

@@ -14,7 +14,6 @@ A kernel is timed as many copies of it in one graph, so its share of the gap bet
 from __future__ import annotations
 
 import os
-import statistics
 import time
 
 import numpy as np

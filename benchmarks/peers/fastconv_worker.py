@@ -1,7 +1,7 @@
 """fastconv itself, through its public API: a worker of `benchmarks/train.py` and `gpu.py` (see worker.py).
 
-`bare` and `kernels` look behind the API: the steps of a plan without the copying and checking of batches. So does `step`
-on a GPU, whose peers have their batches on the device, too: the steps of a `fit` without their callbacks.
+`bare` and `kernels` look behind the API: the steps of a plan without the copying and checking of batches. So does
+`step` on a GPU, whose peers have their batches on the device, too: the steps of a `fit` without their callbacks.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ class Jax(worker.System):
         return run
 
     def prepare_epoch(self):
-        """Shuffled epochs of images that stay on the device, without a smaller last batch; loss and accuracy are read at
-        the end. An epoch is one call."""
+        """Shuffled epochs of images that stay on the device, without a smaller last batch; loss and accuracy are read
+        at the end. An epoch is one call."""
         jax, batch_size = self.jax, self.batch_size
         step, state = self.build(dropout=0.5)
         data = jax.device_put(self.epoch_data())

@@ -1,13 +1,14 @@
-"""The passes of a layer in PyTorch, that is oneDNN or MKL, on a GPU cuDNN or cuBLAS: a peer of ops.py, sweep.py, gpu.py.
+"""The passes of a layer in PyTorch (oneDNN, MKL; on a GPU cuDNN, cuBLAS): a peer of ops.py, sweep.py and gpu.py.
 
 | command | arguments | answer |
 | --- | --- | --- |
-| setup | threads, isa (of fastconv; None: whatever oneDNN finds best), device, tf32 (whether products may be) | versions |
+| setup | threads, isa (of fastconv; None: whatever oneDNN finds best), device, tf32 (if allowed) | versions |
 | layer | geometry (fields of fastconv's Conv2DGeometry), layouts | |
 | norm | shape (of batch normalization's input, channels last) | |
 | measure | op, seconds | seconds of the fastest way, way: its name |
 
-On a GPU a call is timed as one of many in a CUDA graph. The first `measure` of an op tries every way (memory layouts, functions); later ones repeat the fastest.
+The first `measure` of an op tries every way (memory layouts, functions); later ones repeat the fastest. On a GPU a call
+is timed as one of many in a CUDA graph.
 """
 
 from __future__ import annotations

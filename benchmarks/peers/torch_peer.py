@@ -27,7 +27,7 @@ class Torch(worker.System):
         "graph-tf32": "channels_last, TF32, fused Adam; the whole step in one CUDA graph",
         "graph-bf16": "channels_last, autocast to bfloat16, fused Adam; the whole step in one CUDA graph",
         "compile-tf32": 'torch.compile(mode="reduce-overhead") of network and loss, channels_last, TF32, fused Adam',
-        "compile-bf16": 'torch.compile(mode="reduce-overhead") of network and loss, channels_last, autocast to bfloat16',
+        "compile-bf16": 'torch.compile(mode="reduce-overhead") of network and loss, channels_last, bfloat16, fused Adam',
     }
 
     def begin(self, threads):
@@ -177,8 +177,8 @@ class Torch(worker.System):
         return run
 
     def prepare_epoch(self):
-        """Shuffled epochs of images that stay on the device, without a smaller last batch; loss and accuracy are read at
-        the end."""
+        """Shuffled epochs of images that stay on the device, without a smaller last batch; loss and accuracy are read
+        at the end."""
         torch, train = self.torch, self.training()
         images, labels = self.resident(*self.epoch_data())
         count = len(labels) - len(labels) % self.batch_size

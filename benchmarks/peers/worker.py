@@ -174,7 +174,7 @@ def serve(system) -> None:
         request = json.loads(line)
         command = request.pop("command")
         try:
-            if command == "setup":
+            if command == "setup" and "threads" in request:
                 pin_to_cores(request["threads"])
             answer = getattr(system, command)(**request)
         except Exception as error:
