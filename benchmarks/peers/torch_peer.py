@@ -27,7 +27,7 @@ class Torch(worker.System):
         "graph-tf32": "channels_last, TF32, fused Adam; the whole step in one CUDA graph",
         "graph-bf16": "channels_last, autocast to bfloat16, fused Adam; the whole step in one CUDA graph",
         "compile-tf32": 'torch.compile(mode="reduce-overhead") of network and loss, channels_last, TF32, fused Adam',
-        "compile-bf16": 'torch.compile(mode="reduce-overhead") of network and loss, channels_last, bfloat16, fused Adam',
+        "compile-bf16": 'torch.compile(mode="reduce-overhead") of network and loss, channels_last, autocast to bf16',
     }
 
     def begin(self, threads):
