@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import sys
@@ -27,18 +28,31 @@ def pytest_report_header(config):
     from fastconv import _core
 
     isas, threads = ", ".join(_core.supported_isas()), _core.num_threads()
-    return f"fastconv: {fastconv.__path__[0]}; instruction sets: {isas}; threads: {threads}"
+    gpu = f"tests of a GPU left out: {missing_of_cuda()}" if missing_of_cuda() else "tests of a GPU included"
+    return f"fastconv: {fastconv.__path__[0]}; instruction sets: {isas}; threads: {threads}; {gpu}"
+
+
+@functools.cache
+def missing_of_cuda() -> str:
+    """What keeps the kernels of fastconv._cuda from running here, or an empty string."""
+    from fastconv import device
+
+    last = device.cuda_findings()[-1]
+    return last.found if last.remedy else ""
 
 
 def pytest_generate_tests(metafunc):
     if "ops" in metafunc.fixturenames:
         from fastconv import _core
 
-        # The backends of this machine: each instruction set, and the CUDA kernels on the host where they were built.
+        # The backends of this machine: each instruction set; the CUDA kernels on the host where they were built for it,
+        # and on a GPU where there is one.
         backends = [f"cpu-{isa}" for isa in _core.supported_isas()]
         alone = metafunc.definition.get_closest_marker("cpu_only")
         if importlib.util.find_spec("fastconv._emulator") and not alone:
             backends.append("emulator")
+        if not missing_of_cuda() and not alone:
+            backends.append(pytest.param("cuda", marks=pytest.mark.cuda))
         metafunc.parametrize("ops", backends, indirect=True)
 
 
@@ -75,6 +89,9 @@ def ops(request):
 
     if request.param == "emulator":
         yield helpers.Runner(helpers.emulated_cuda(), np.float32, request.param)
+        return
+    if request.param == "cuda":
+        yield helpers.Runner(get_ops("cuda"), np.float32, request.param)
         return
     isa = request.param.removeprefix("cpu-")
     before = _core.isa()

@@ -18,7 +18,10 @@ GUARD_WORDS = 16  # 64 bytes
 
 
 class Guarded:
-    """`array`: a C-contiguous array inside a larger block of canaries."""
+    """`array`: a C-contiguous array inside a larger block of canaries.
+
+    `send` copies the block to a device and gives the array there, `fetch` copies it back.
+    """
 
     def __init__(self, shape, dtype):
         dtype = np.dtype(dtype)
@@ -36,6 +39,13 @@ class Guarded:
         if before.tobytes() != self._canaries[: self._start]:
             return "before"
         return "after" if after.tobytes() != self._canaries[self._end % 4 :][: after.size] else ""
+
+    def send(self, memory):
+        self._sent = memory.asarray(self._bytes)
+        return self._sent[self._start : self._end].view(self.array.dtype).reshape(self.array.shape)
+
+    def fetch(self, memory):
+        self._bytes[...] = memory.download(self._sent)
 
 
 def _conv2d_fprop_shapes(arguments):
@@ -147,9 +157,16 @@ class Runner:
             guards["workspace"].array.fill(np.nan)
             call["workspace"] = guards["workspace"].array if workspace_bytes else None
 
+        memory = self.ops.memory
+        away = {} if memory.on_host else {id(guard): guard for guard in guards.values()}
+        sent = {key: guard.send(memory) for key, guard in away.items()}
+        call |= {name: sent[id(guard)] for name, guard in guards.items() if away and call[name] is not None}
         written = {*shapes, *UPDATED.get(op, ()), "workspace"} | {shared[name] for name in shared}
         before = {name: array.copy() for name, array in arrays.items() if name not in written}
-        returned = getattr(self.ops, op)(**call)
+        with memory.at_work():
+            returned = getattr(self.ops, op)(**call)
+        for guard in away.values():
+            guard.fetch(memory)
 
         for name, guard in guards.items():
             assert not guard.damage(), f"{op} wrote {guard.damage()} {name}"
@@ -157,6 +174,10 @@ class Runner:
             assert array.tobytes() == arrays[name].tobytes(), f"{op} changed its input {name}"
         outputs = {name: arrays[name].copy() for name in arrays if name in written}
         return SimpleNamespace(**outputs if returned is None else outputs | {"returned": returned})
+
+    def arrays(self, **values) -> dict:
+        """Arrays as the backend takes them, for a call of an op without guards."""
+        return {name: self.ops.memory.asarray(value) for name, value in values.items()}
 
     def _guarded(self, value, dtype=None):
         if dtype is None:

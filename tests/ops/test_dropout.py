@@ -110,4 +110,4 @@ def test_a_counter_that_is_not_one_int64_is_refused(ops, name):
     arrays = {"x": np.ones(5, "f4"), "y": np.ones(5, "f4"), "seed": np.ones(1, "i8"), "step": np.ones(1, "i8")}
     for wrong in (np.ones(2, np.int64), np.ones(1, np.int32)):
         with pytest.raises((ValueError, TypeError), match=rf"{name}: expected .*Received"):
-            ops.ops.dropout_forward(**arrays | {name: wrong}, rate=0.5, stream=0)
+            ops.ops.dropout_forward(**ops.arrays(**arrays | {name: wrong}), rate=0.5, stream=0)

@@ -30,7 +30,7 @@ def test_add_in_place(ops, rng, name):
 def test_add_refuses_arrays_of_another_size(ops, name):
     arrays = {key: np.zeros(5, np.float32) for key in ("a", "b", "y")} | {name: np.zeros(4, np.float32)}
     with pytest.raises(ValueError, match=rf"{name}: expected 5 elements.*Received: shape \(4,\)"):
-        ops.ops.add_forward(**arrays)
+        ops.ops.add_forward(**ops.arrays(**arrays))
 
 
 # ---- first_non_finite

@@ -58,4 +58,4 @@ def test_in_place(ops, rng):
 def test_arrays_of_different_size_are_refused(ops):
     x, y = np.zeros(5, np.float32), np.zeros(4, np.float32)
     with pytest.raises(ValueError, match=r"y: expected 5 elements.*Received: shape \(4,\)"):
-        ops.ops.leaky_relu_forward(x=x, y=y, slope=0.3)
+        ops.ops.leaky_relu_forward(**ops.arrays(x=x, y=y), slope=0.3)

@@ -76,6 +76,8 @@ def in_child(work):
 @pytest.mark.parametrize("allocate", [after, before])
 @pytest.mark.parametrize("op", helpers.OUTPUTS)
 def test_nothing_beyond_the_arrays_is_touched(ops, rng, op, allocate):
+    if ops.name == "cuda":
+        pytest.skip("a GPU's memory has no such borders: compute-sanitizer looks there (docs/cuda.md)")
     runner = helpers.Runner(ops.ops, np.float32, ops.name, allocate)
 
     def work(report):

@@ -209,4 +209,4 @@ def test_a_label_out_of_range_is_refused_before_anything_is_written(ops, label):
 def test_labels_of_another_shape_or_type_are_refused(ops, labels):
     x, totals = np.zeros((4, 3), np.float32), np.zeros(2)
     with pytest.raises((ValueError, TypeError), match=r"labels: expected .*[Rr]eceived"):
-        ops.ops.softmax_xent(x=x, labels=labels, totals=totals, dx=None)
+        ops.ops.softmax_xent(**ops.arrays(x=x, labels=labels, totals=totals), dx=None)
