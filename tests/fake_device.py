@@ -202,6 +202,7 @@ class FakeOps:
     """The CPU's kernels on arrays of a `FakeMemory`; within a capture they are recorded and do not run."""
 
     name = "fake"
+    conv2d_backward_reads = 1
 
     def __init__(self, memory=None):
         self.memory = memory or FakeMemory()

@@ -12,6 +12,7 @@ class CpuOps:
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "cpu"
+    conv2d_backward_reads = 1
     memory = HOST
 
     def settings(self):

@@ -25,6 +25,7 @@ class CudaOps(CudaArrays):
     """
 
     name = "cuda"
+    conv2d_backward_reads = 2
 
     def _norm(self, prefix: str, channels: int, mean, rstd, gamma, beta, slope) -> tuple:
         """The batch normalization of a convolution's input ("x") or output ("y"), as the kernels take it."""

@@ -87,6 +87,7 @@ class NumpyOps:
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "numpy"
+    conv2d_backward_reads = 1
     memory = HOST
 
     def settings(self):

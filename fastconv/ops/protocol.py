@@ -27,6 +27,7 @@ TAKES_WORKSPACE = frozenset(
 
 class Ops(Protocol):
     name: str
+    conv2d_backward_reads: int  # of its inputs: once, or once for each of two gradients
     memory: Any  # `fastconv.ops.memory.HostMemory` or one like it: where all arrays live
 
     def settings(self) -> tuple:

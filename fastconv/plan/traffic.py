@@ -26,7 +26,8 @@ def traffic(plan: Plan) -> list[Row]:
     """What each step of a plan reads and writes of activations, their gradients, images and labels.
 
     Weights, their gradients, the state of training, numbers per channel and workspaces are left out. A buffer counts
-    once a step, also where views show it twice; only batch normalization reads its input again, after the sums over it.
+    once a step, also where views show it twice. It is read again by batch normalization, after the sums over it, and
+    by a convolution's backward pass on a GPU, where two kernels make the two gradients.
 
     >>> print(*traffic(executor.plan("train", 32)), sep="\\n")
     Row(op='conv2d_fprop', buffers=('x', 'conv2d'), read=393216, written=4194304)
@@ -35,7 +36,7 @@ def traffic(plan: Plan) -> list[Row]:
     rows = []
     for step in plan.steps:
         reads, writes = _counted(step.reads), _counted(step.writes)
-        passes = 2 if _reads_twice(step) else 1
+        passes = _passes(step, plan.ops)
         names = tuple(dict.fromkeys(b.name for b in (*reads, *writes)))
         rows.append(Row(step.op, names, passes * _bytes(plan, reads), _bytes(plan, writes)))
     return rows
@@ -62,8 +63,12 @@ def _counted(arguments: dict[str, Buffer]) -> list[Buffer]:
     )
 
 
-def _reads_twice(step: Step) -> bool:
-    return step.op == "batchnorm_forward" or (step.op == "batchnorm_backward" and "dx" in step.writes)
+def _passes(step: Step, ops) -> int:
+    """How often a step reads its inputs."""
+    if step.op == "conv2d_backward":
+        return ops.conv2d_backward_reads if "dx" in step.writes else 1
+    sums_first = step.op == "batchnorm_forward" or (step.op == "batchnorm_backward" and "dx" in step.writes)
+    return 2 if sums_first else 1
 
 
 def _bytes(plan: Plan, buffers: list[Buffer]) -> int:

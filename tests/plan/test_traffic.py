@@ -92,3 +92,14 @@ def test_batch_normalization_of_the_images_has_sums_alone_backward():
     x = layers.BatchNormalization()(x)
     rows = counts(plan_of(layers.Dense(5, activation="softmax")(x), image))
     assert ("batchnorm_backward", 2 * LOGITS, 0) in rows
+
+
+def test_a_backward_pass_of_two_kernels_reads_its_inputs_twice(monkeypatch):
+    ops, loss, optimizer = get_ops("cpu"), losses.CategoricalCrossentropy(), optimizers.SGD()
+    fused = [name for name in fuse.ALL if name != "first_wgrad_in_dgrad"]
+    plan = Executor(networks.cnn(), ops, loss, optimizer, fuse=fused).plan("train", 32)
+    once = traffic(plan)
+    monkeypatch.setattr(type(ops), "conv2d_backward_reads", 2)
+    for step, before, after in zip(plan.steps, once, traffic(plan), strict=True):
+        twice = step.op == "conv2d_backward" and "dx" in step.writes
+        assert after.read == before.read * (2 if twice else 1) and after.written == before.written
