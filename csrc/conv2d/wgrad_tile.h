@@ -45,10 +45,19 @@ inline void wgrad_tile(const WgradBlock& t, int64_t sc, int lanes) noexcept {
     float* to = t.dw + (sc + j) * t.dw_pitch;
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      if (kPartial && v == kLast)
-        store_partial(to + v * kLanes, add(load_partial(to + v * kLanes, lanes), sum[j][v]), lanes);
-      else
-        store(to + v * kLanes, add(load(to + v * kLanes), sum[j][v]));
+      const bool partial = kPartial && v == kLast;
+      sum[j][v] = add(partial ? load_partial(to + v * kLanes, lanes) : load(to + v * kLanes), sum[j][v]);
+      if (!kPartial) store(to + v * kLanes, sum[j][v]);
+    }
+  }
+  // Partial vectors of neighbouring entries overlap: a load after such a store would wait for it to reach the cache.
+  if constexpr (kPartial) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kEntries; ++j) {
+      float* to = t.dw + (sc + j) * t.dw_pitch;
+#pragma GCC unroll 4
+      for (int v = 0; v < kLast; ++v) store(to + v * kLanes, sum[j][v]);
+      store_partial(to + kLast * kLanes, sum[j][kLast], lanes);
     }
   }
 }
