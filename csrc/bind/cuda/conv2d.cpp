@@ -1,21 +1,10 @@
 #include "conv2d/conv2d.h"
 
 #include "bind/cuda/pointers.h"
+#include "bind/geometry.h"
 
 namespace fastconv::bind {
 namespace {
-
-// fastconv.geometry.Conv2DGeometry, a tuple of 13 ints in the order of the C++ struct.
-Conv2DGeometry geometry_of(const py::tuple& t) {
-  if (t.size() != 13)
-    throw py::value_error("geometry: expected 13 ints (fastconv.geometry.Conv2DGeometry). Received: " +
-                          std::to_string(t.size()));
-  const auto at = [&](int i) { return t[i].cast<int64_t>(); };
-  const Conv2DGeometry g = {at(0), at(1), at(2), at(3),  at(4),  at(5), at(6),
-                            at(7), at(8), at(9), at(10), at(11), at(12)};
-  conv2d_check(g);
-  return g;
-}
 
 cuda::Precision precision_of(const std::string& name) {
   if (name == "highest") return cuda::Precision::highest;
