@@ -62,6 +62,9 @@ if(nvcc)
   target_compile_definitions(_cuda PRIVATE FASTCONV_CUDA_MODULE=_cuda FASTCONV_CUDA_ARCHITECTURES="${architectures}")
   # Denormals are zero, as on the CPU.
   target_compile_options(_cuda PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra> $<$<COMPILE_LANGUAGE:CUDA>:-ftz=true>)
+  if(nvcc VERSION_GREATER_EQUAL 13)  # 4 MB for 14; with an older nvcc, drivers that it else supports could not unpack it
+    target_compile_options(_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:--compress-mode=size>)
+  endif()
   install(TARGETS _cuda DESTINATION fastconv)
 endif()
 
