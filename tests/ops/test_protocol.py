@@ -19,7 +19,7 @@ NO_OPS = {"settings", "workspace_bytes"}
 
 
 def methods(cls):
-    return {name: method for name, method in vars(cls).items() if inspect.isfunction(method) and name[0] != "_"}
+    return {name: method for name, method in inspect.getmembers(cls, inspect.isfunction) if name[0] != "_"}
 
 
 def arguments(method):

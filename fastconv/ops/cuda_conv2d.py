@@ -1,0 +1,167 @@
+"""Convolutions of the CUDA backend."""
+
+from __future__ import annotations
+
+import math
+
+from fastconv import config
+from fastconv.ops.cuda_arrays import CudaArrays
+
+
+class CudaConv2D(CudaArrays):
+    """The methods of `fastconv.ops.cuda_ops.CudaOps` that are convolutions."""
+
+    conv2d_backward_reads = 2
+
+    def _norm(self, prefix: str, channels: int, mean, rstd, gamma, beta, slope) -> tuple:
+        """The batch normalization of a convolution's input ("x") or output ("y"), as the kernels take it."""
+        if mean is not None and rstd is None:
+            raise ValueError(f"{prefix}_rstd: expected an array beside {prefix}_mean. Received: None")
+        arrays = {"mean": mean, "rstd": rstd, "gamma": gamma, "beta": beta}
+        return (*(self._at(f"{prefix}_{name}", array, channels) for name, array in arrays.items()), slope)
+
+    def conv2d_fprop(
+        self,
+        geometry,
+        x,
+        w,
+        b,
+        y,
+        workspace,
+        x_mean=None,
+        x_rstd=None,
+        x_gamma=None,
+        x_beta=None,
+        x_slope=1.0,
+        mean=None,
+        rstd=None,
+        moving_mean=None,
+        moving_variance=None,
+        momentum=0.99,
+        epsilon=1e-3,
+    ):
+        g, at = geometry, self._at
+        statistics = {"mean": mean, "rstd": rstd, "moving_mean": moving_mean, "moving_variance": moving_variance}
+        if mean is not None and any(array is None for array in statistics.values()):
+            raise ValueError("mean: expected with rstd, moving_mean and moving_variance. Received: one is None")
+        wanted = self._kernels.conv2d_fprop_workspace_bytes(g, mean is not None)
+        self._kernels.conv2d_fprop(
+            g,
+            at("x", x, math.prod(g.x_shape)),
+            at("w", w, math.prod(g.w_shape)),
+            at("b", b, g.k),
+            at("y", y, math.prod(g.y_shape)),
+            self._scratch("conv2d_fprop", workspace, wanted),
+            *self._norm("x", g.c, x_mean, x_rstd, x_gamma, x_beta, x_slope),
+            *(at(name, array, g.k) for name, array in statistics.items()),
+            momentum,
+            epsilon,
+            config.float32_matmul_precision(),
+            self.memory.stream(),
+        )
+
+    def conv2d_dgrad(self, geometry, dy, w, dx, workspace):
+        g, at = geometry, self._at
+        self._kernels.conv2d_dgrad(
+            g,
+            at("dy", dy, math.prod(g.y_shape)),
+            at("w", w, math.prod(g.w_shape)),
+            at("dx", dx, math.prod(g.x_shape)),
+            self._scratch("conv2d_dgrad", workspace, self._kernels.conv2d_dgrad_workspace_bytes(g)),
+            config.float32_matmul_precision(),
+            self.memory.stream(),
+        )
+
+    def conv2d_wgrad(
+        self,
+        geometry,
+        x,
+        dy,
+        dw,
+        db,
+        workspace,
+        x_mean=None,
+        x_rstd=None,
+        x_gamma=None,
+        x_beta=None,
+        x_slope=1.0,
+    ):
+        g, at = geometry, self._at
+        self._kernels.conv2d_wgrad(
+            g,
+            at("x", x, math.prod(g.x_shape)),
+            at("dy", dy, math.prod(g.y_shape)),
+            at("dw", dw, math.prod(g.w_shape)),
+            at("db", db, g.k),
+            self._scratch("conv2d_wgrad", workspace, self._kernels.conv2d_wgrad_workspace_bytes(g)),
+            *self._norm("x", g.c, x_mean, x_rstd, x_gamma, x_beta, x_slope),
+            config.float32_matmul_precision(),
+            self.memory.stream(),
+        )
+
+    def conv2d_backward(
+        self,
+        geometry,
+        x,
+        dy,
+        w,
+        dx,
+        dw,
+        db,
+        workspace,
+        x_mean=None,
+        x_rstd=None,
+        x_gamma=None,
+        x_beta=None,
+        x_slope=1.0,
+        x_dgamma=None,
+        x_dbeta=None,
+        x_coefficients=None,
+        y=None,
+        y_mean=None,
+        y_rstd=None,
+        y_gamma=None,
+        y_beta=None,
+        y_slope=1.0,
+        y_coefficients=None,
+        x_geometry=None,
+        x_input=None,
+        x_w=None,
+        x_dw=None,
+    ):
+        g, at = geometry, self._at
+        if x_dw is not None:
+            raise ValueError("x_dw: expected None, which conv2d_backward_fits asks for. Received: an array")
+        if dx is not None and w is None:
+            raise ValueError("w: expected an array beside dx. Received: None")
+        if y_mean is not None and (y is None or y_coefficients is None):
+            raise ValueError("y_mean: expected with y and y_coefficients. Received: one is None")
+        if x_coefficients is not None and (dx is None or x_mean is None):
+            raise ValueError("x_coefficients: expected with dx and x_mean. Received: one is None")
+        wanted = self._kernels.conv2d_backward_workspace_bytes(g, dx is not None, x_coefficients is not None)
+        self._kernels.conv2d_backward(
+            g,
+            at("x", x, math.prod(g.x_shape)),
+            at("dy", dy, math.prod(g.y_shape)),
+            at("w", w, math.prod(g.w_shape)),
+            at("dx", dx, math.prod(g.x_shape)),
+            at("dw", dw, math.prod(g.w_shape)),
+            at("db", db, g.k),
+            self._scratch("conv2d_backward", workspace, wanted),
+            *self._norm("x", g.c, x_mean, x_rstd, x_gamma, x_beta, x_slope),
+            at("x_dgamma", x_dgamma, g.c),
+            at("x_dbeta", x_dbeta, g.c),
+            at("x_coefficients", x_coefficients, 2 * g.c),
+            at("y", y, math.prod(g.y_shape)),
+            *self._norm("y", g.k, y_mean, y_rstd, y_gamma, y_beta, y_slope),
+            at("y_coefficients", y_coefficients, 2 * g.k),
+            config.float32_matmul_precision(),
+            self.memory.stream(),
+        )
+
+    def conv2d_backward_fits(self, geometry, x_geometry=None):
+        if x_geometry is not None:
+            return False  # dx of one image after the other, as that takes, is what blocks do not have
+        # It saves writing the gradient of y and reading it twice. A dense layer's outputs are small, and have no batch
+        # normalization of so many rows that its passes would count.
+        return not (geometry.n == geometry.h == geometry.p == geometry.r == geometry.s == 1)
