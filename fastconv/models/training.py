@@ -34,6 +34,7 @@ class Trainer:
         self.history = None
         self._metrics: list[str] = []
         self._executor: Executor | None = None
+        self._saved_state: dict[str, np.ndarray] | None = None  # of training, until an executor takes it over
 
     def __getstate__(self):
         return {**self.__dict__, "_executor": None}  # a copy makes its own, on its own weights
@@ -59,7 +60,7 @@ class Trainer:
         """
         optimizer, loss, names = optimizers.get(optimizer), losses.get(loss), check_metrics(metrics)
         self.optimizer, self.loss, self._metrics = optimizer, loss, names  # all or none
-        self._executor = None
+        self._executor = self._saved_state = None
         if optimizer.compiled:
             warnings.warn(
                 f"optimizer {optimizer.name!r} was compiled before; it starts afresh in {self.name!r}, and both models "
@@ -73,11 +74,20 @@ class Trainer:
         ops, before = device.ops(), self._executor
         if before is None or before.ops is not ops:
             model = weakref.proxy(self)  # no cycle: a dropped model gives its memory back at once
-            state = None if before is None else before.state()
-            self._executor = Executor(model, ops, self.loss, self.optimizer, state=state)
+            state = self._saved_state if before is None else before.state()
+            self._executor, self._saved_state = Executor(model, ops, self.loss, self.optimizer, state=state), None
             if self.optimizer is not None:
                 self.optimizer.attach(self._executor)
         return self._executor
+
+    def training_state(self) -> dict[str, np.ndarray]:
+        """What training has beside the weights: step number, dropout seed, the optimizer's slots as flat arrays of all
+        trainable weights (`fastconv.plan.parameters`)."""
+        return self._ready().state()
+
+    def restore_training_state(self, state: dict[str, np.ndarray]) -> None:
+        """Goes on from `training_state` of a model of the same layers and optimizer, compiled before."""
+        self._executor, self._saved_state = None, {name: np.array(values) for name, values in state.items()}
 
     def _require_compiled(self, method: str) -> None:
         if self.loss is None:

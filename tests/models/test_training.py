@@ -347,3 +347,33 @@ def test_repeated_predict_of_one_sample_builds_one_plan(model, data):
     for _ in range(5):
         model.predict(data[0][:1], verbose=0)
     assert sum(key[:2] == ("predict", 1) for key in model._executor._plans) == 1
+
+
+def dropout_model():
+    utils.set_random_seed(2)
+    model = Sequential([*network().layers, layers.Dropout(0.3), layers.Dense(3, activation="softmax")])
+    model.compile("adam", "categorical_crossentropy")
+    return model
+
+
+def test_a_restored_state_of_training_goes_on_with_the_same_bits(data):
+    model, other = dropout_model(), dropout_model()
+    model.fit(*data, shuffle=False, verbose=0)
+    weights, state = model.get_weights(), model.training_state()
+    model.fit(*data, shuffle=False, verbose=0)
+    other.build(data[0].shape)
+    other.set_weights(weights)
+    other.restore_training_state(state)
+    other.fit(*data, shuffle=False, verbose=0)
+    assert other.optimizer.iterations == model.optimizer.iterations
+    for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_training_leaves_a_state_taken_before_as_it_was(model, data):
+    model.fit(*data, verbose=0)
+    state = model.training_state()
+    step = state["step"].copy()
+    model.restore_training_state(state)
+    model.fit(*data, verbose=0)
+    np.testing.assert_array_equal(state["step"], step)
