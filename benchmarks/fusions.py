@@ -25,8 +25,9 @@ import numpy as np
 from report import RESULTS, about_systems, header, note, spread, table, warn_if_busy, write
 
 import fastconv
-from fastconv import config, losses, optimizers
+from fastconv import config, optimizers
 from fastconv.models import networks
+from fastconv.models.objective import Objective
 from fastconv.ops import get_ops
 from fastconv.plan import fuse
 from fastconv.plan.executor import Executor
@@ -52,15 +53,16 @@ STAGES = (
 def bare_step(stage: Stage, batch_size: int):
     """The plan of a stage, and a function that takes one step with it."""
     config.set_conv_algorithm(stage.algorithm)
-    loss, adam = losses.CategoricalCrossentropy(), optimizers.Adam()
+    loss, adam = Objective("categorical_crossentropy"), optimizers.Adam()
     executor = Executor(networks.cnn(), get_ops("cpu"), loss, adam, fuse=stage.fusions)
     plan = executor.plan("train", batch_size)
     rng = np.random.default_rng(0)
-    plan.x[...] = rng.random(plan.x.shape, np.float32)
-    labels = np.eye(plan.labels.shape[-1], dtype=np.float32)[rng.integers(plan.labels.shape[-1], size=batch_size)]
+    x, target = plan.slots
+    x[...] = rng.random(x.shape, np.float32)
+    labels = np.eye(target.shape[-1], dtype=np.float32)[rng.integers(target.shape[-1], size=batch_size)]
 
     def step() -> None:
-        plan.labels[...] = labels  # the step before may have written over them
+        target[...] = labels  # the step before may have written over them
         executor.train_step(plan)
 
     return plan, step

@@ -140,7 +140,7 @@ def _memory_passes(network: str, batch_size: int) -> dict[str, Any]:
 
     def passes(fusions: tuple[str, ...]) -> float:
         model = _model(network)
-        executor = Executor(model, get_ops("cpu"), model.loss, model.optimizer, fusions)
+        executor = Executor(model, get_ops("cpu"), model.objective, model.optimizer, fusions)
         return memory_passes(executor.plan("train", batch_size))
 
     return {"network": network, "batch_size": batch_size, "fused": passes(fuse.ALL), "unfused": passes(())}

@@ -7,12 +7,59 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastconv.metrics import Accuracy
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from fastconv.metrics import Metric
+
 
 class Loss:
-    """Mean over the samples of a batch of the cross-entropy between labels and the softmax of the model's logits.
+    """Base: a number per sample, whose mean over a batch is minimized.
+
+    Subclasses say which labels they read (`target`, `labels_of`), which outputs they take (`check_output`), and emit
+    their sum over a batch and its gradient.
+    """
+
+    name: str
+    state_size = 1  # entries of totals: the sum of the losses, and what a subclass counts besides
+
+    def target(self, output_shape) -> tuple[tuple, str]:
+        """Shape and dtype of the labels for a model output of this shape, batch first."""
+        return tuple(output_shape), "float"
+
+    def labels_of(self, y: npt.ArrayLike, output_shape) -> np.ndarray:
+        """`y` as the array the loss reads, checked in full.
+
+        Raises:
+            ValueError: naming what was expected and received, and the loss that would fit.
+        """
+        raise NotImplementedError
+
+    def check_output(self, output_shape) -> None:
+        """Raises ValueError if the loss cannot take a model output of this shape."""
+
+    def counts(self, metric: Metric) -> bool:
+        """Whether entry 1 of this loss is the first of this metric's."""
+        return False
+
+    def emit(self, graph, output, target, sample_weight, at: int, weight: float) -> None:
+        """Emits the loss of `output`, and in training where its gradient starts.
+
+        Args:
+            graph: what steps are appended to.
+            output: the model's.
+            target: the labels.
+            sample_weight: factors of the samples' losses, or None.
+            at: entry of `graph.totals` that takes the sum of sample_weight * loss over the batch.
+            weight: the gradient is that of weight * (this sum) / batch.
+        """
+        raise NotImplementedError
+
+
+class _Crossentropy(Loss):
+    """Cross-entropy between labels and the softmax of the model's logits; it counts right answers on the way.
 
     A model that ends in softmax gives its logits away (Keras on TensorFlow does the same): the loss of a saturated
     output stays exact where log(softmax) would be clipped.
@@ -21,21 +68,22 @@ class Loss:
         from_logits: whether the model's output is logits; else it has to end in a softmax.
     """
 
-    name: str
+    state_size = 2
 
     def __init__(self, from_logits: bool = False, name: str | None = None):
         self.from_logits, self.name = bool(from_logits), name or self.name
 
-    def emit(self, graph, output) -> None:
-        """Emits the loss of `output` (N, classes) and where its gradient starts."""
+    def counts(self, metric):
+        return isinstance(metric, Accuracy)
+
+    def emit(self, graph, output, target, sample_weight, at, weight):
+        if sample_weight is not None or weight != 1:
+            raise ValueError(f"{self.name}: expected no sample weights, and a loss weight of 1 (others come later)")
         logits = self._logits(graph, output)
-        shape, dtype = self._labels(output.shape)
-        graph.labels = graph.buffer(shape, "labels", "input", dtype)
-        graph.totals = graph.buffer((2,), "totals", dtype="float64")
         dx = graph.buffer(logits.shape, "d logits") if graph.training else None
-        graph.emit("softmax_xent", {"totals": graph.totals, "dx": dx}, x=logits, labels=graph.labels)
+        graph.emit("softmax_xent", {"totals": graph.sums(at, 2), "dx": dx}, x=logits, labels=target)
         if dx is not None:
-            graph.loss_gradient = (logits, dx)
+            graph.add_loss_gradient(logits, dx)
 
     def _logits(self, graph, output):
         producer = graph.producer(output)
@@ -52,21 +100,9 @@ class Loss:
             )
         return output
 
-    def check_output(self, output_shape) -> None:
-        """Raises ValueError unless the model's output is one row of classes per sample."""
+    def check_output(self, output_shape):
         if len(output_shape) != 2:
             raise ValueError(f"{self.name}: expected a model output (N, classes). Received: shape {output_shape}")
-
-    def labels_of(self, y: npt.ArrayLike, classes: int) -> np.ndarray:
-        """`y` as the array the loss reads, checked in full.
-
-        Raises:
-            ValueError: naming what was expected and received, and the loss that would fit.
-        """
-        raise NotImplementedError
-
-    def _labels(self, output_shape):
-        raise NotImplementedError
 
 
 def _numeric(y, name: str) -> np.ndarray:
@@ -76,11 +112,11 @@ def _numeric(y, name: str) -> np.ndarray:
     return y
 
 
-class CategoricalCrossentropy(Loss):
+class CategoricalCrossentropy(_Crossentropy):
     """Cross-entropy against one distribution over the classes per sample (one-hot rows of `to_categorical`).
 
     Args:
-        from_logits: see `Loss`.
+        from_logits: whether the model's output is logits; else it has to end in a softmax.
 
     Labels: (N, classes), any real dtype.
     Source: keras.losses.CategoricalCrossentropy.
@@ -88,11 +124,8 @@ class CategoricalCrossentropy(Loss):
 
     name = "categorical_crossentropy"
 
-    def _labels(self, output_shape):
-        return output_shape, "float"
-
-    def labels_of(self, y, classes):
-        y = _numeric(y, self.name)
+    def labels_of(self, y, output_shape):
+        y, classes = _numeric(y, self.name), output_shape[-1]
         if y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1 and classes != 1):
             raise ValueError(
                 f"{self.name}: expected one row of {classes} numbers per sample. Received: y of shape {y.shape}, which "
@@ -106,11 +139,11 @@ class CategoricalCrossentropy(Loss):
         return np.ascontiguousarray(y, dtype=np.float32)
 
 
-class SparseCategoricalCrossentropy(Loss):
+class SparseCategoricalCrossentropy(_Crossentropy):
     """Cross-entropy against one integer label per sample.
 
     Args:
-        from_logits: see `Loss`.
+        from_logits: whether the model's output is logits; else it has to end in a softmax.
 
     Labels: (N,) or (N, 1), whole numbers in [0, classes).
     Source: keras.losses.SparseCategoricalCrossentropy.
@@ -118,11 +151,11 @@ class SparseCategoricalCrossentropy(Loss):
 
     name = "sparse_categorical_crossentropy"
 
-    def _labels(self, output_shape):
-        return output_shape[:1], "int32"
+    def target(self, output_shape):
+        return tuple(output_shape[:1]), "int32"
 
-    def labels_of(self, y, classes):
-        y = _numeric(y, self.name)
+    def labels_of(self, y, output_shape):
+        y, classes = _numeric(y, self.name), output_shape[-1]
         if y.ndim == 2 and y.shape[1] == classes and classes != 1:
             raise ValueError(
                 f"{self.name}: expected one integer label per sample. Received: y of shape {y.shape}, which looks "

@@ -242,7 +242,9 @@ class FakeOps:
 # ---- what only a device does in a step (fastconv/ops/cuda_ops.py) ----
 def gather_batch(data, labels, order, position, x, y):
     chosen = order[position[0] :][: len(x)]
-    x[...], y[...] = data[chosen], labels[chosen]
+    for array, source in ((x, data), (y, labels)):
+        if array is not None:
+            array[...] = source[chosen]
 
 
 def advance(batch, position, step=None, totals=None, running=None):

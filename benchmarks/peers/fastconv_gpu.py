@@ -54,13 +54,13 @@ class FastConvGpu:
 
         model = self.model()
         fusions = fuse.ALL if fused else ()
-        self.executor = Executor(model, device.ops(), model.loss, model.optimizer, fusions)
+        self.executor = Executor(model, device.ops(), model.objective, model.optimizer, fusions)
         self.model_kept = model  # the executor only borrows it
         plan = self.executor.plan("train", batch_size)
         (x, y), _ = self.fastconv.datasets.load_sample()
         chosen = np.arange(batch_size) % len(x)
-        plan.host_x[...] = x[chosen] / np.float32(255)
-        plan.host_labels[...] = np.eye(10, dtype=np.float32)[y[chosen].reshape(-1)]
+        plan.host_slots[0][...] = x[chosen] / np.float32(255)
+        plan.host_slots[1][...] = np.eye(10, dtype=np.float32)[y[chosen].reshape(-1)]
         plan.send()
         with self.executor.memory.at_work():
             self.executor.train_step(plan)

@@ -86,7 +86,7 @@ class FastConv(worker.System):
         from fastconv.models import loops
 
         model, (x, y), batch_size = self.build(dropout=0.5), self.epoch_data(), self.batch_size
-        feeder = loops.feeder(model._ready(), "train", x, y, batch_size)
+        feeder = loops.feeder(model._ready(), "train", model._checked(x, y), batch_size)
         steps_of_epoch = len(x) // batch_size
 
         def run(steps):
@@ -95,7 +95,7 @@ class FastConv(worker.System):
                 if not begin:
                     feeder.begin()
                 feeder.step(begin, begin + batch_size)
-            feeder.sums()  # waits
+            feeder.results(batch_size)  # waits
 
         return run
 
@@ -105,10 +105,10 @@ class FastConv(worker.System):
         model.train_on_batch(x, y)
         executor = model._executor
         plan = executor.plan("train", self.batch_size)
-        plan.x[...] = x
+        plan.inputs[0][...] = x
 
         def step():
-            plan.labels[...] = y  # the step before may have written over them
+            plan.targets[0][...] = y  # the step before may have written over them
             executor.train_step(plan)
 
         return worker.repeat(step)

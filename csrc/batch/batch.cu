@@ -25,19 +25,19 @@ __global__ void __launch_bounds__(kThreads)
     y.store(i * label_size + k, labels.load(sample * label_size + k));
 }
 
-__global__ void __launch_bounds__(kWarp) advance_kernel(int64_t batch, Global<int64_t> position, Global<int64_t> step,
-                                                        Global<const double> totals, Global<double> running) {
-  const int i = thread();
-  if (i == 0) position.store(0, position.load(0) + batch);
-  if (i == 0 && step) step.store(0, step.load(0) + 1);
-  if (i < 2 && totals) running.store(i, running.load(i) + totals.load(i));
+__global__ void __launch_bounds__(kWarp)
+    advance_kernel(int64_t batch, Global<int64_t> position, Global<int64_t> step, Global<const double> totals,
+                   Global<double> running, int64_t sums) {
+  if (thread() == 0) position.store(0, position.load(0) + batch);
+  if (thread() == 0 && step) step.store(0, step.load(0) + 1);
+  for (int64_t i = thread(); i < sums; i += kWarp) running.store(i, running.load(i) + totals.load(i));
 }
 
 template <typename T>
 void gather(const T* data, const Dataset& dataset, const int64_t* position, float* x, uint32_t* y, int64_t batch,
             float scale, float offset, void* stream) {
   const int64_t samples = dataset.samples, size = dataset.size, label_size = dataset.label_size;
-  const int64_t chunks = (size + kChunk - 1) / kChunk;
+  const int64_t chunks = size > 0 ? (size + kChunk - 1) / kChunk : 1;  // one where there are labels alone
   launch("gather_batch", gather_kernel<T>, {batch * chunks}, kThreads, 0, Stream(stream), global(data, samples * size),
          global(dataset.labels, samples * label_size), global(dataset.order, samples), global(position, 1),
          global(x, batch * size), global(y, batch * label_size), size, label_size, chunks, scale, offset);
@@ -55,9 +55,10 @@ void gather_batch(const float* data, const Dataset& dataset, const int64_t* posi
   gather(data, dataset, position, x, y, batch, scale, offset, stream);
 }
 
-void advance(int64_t batch, int64_t* position, int64_t* step, const double* totals, double* running, void* stream) {
+void advance(int64_t batch, int64_t* position, int64_t* step, const double* totals, double* running, int64_t sums,
+             void* stream) {
   launch("advance", advance_kernel, {}, kWarp, 0, Stream(stream), batch, global(position, 1), global(step, 1),
-         global(totals, 2), global(running, 2));
+         global(totals, sums), global(running, sums), sums);
 }
 
 }  // namespace fastconv::cuda

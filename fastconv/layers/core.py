@@ -21,9 +21,6 @@ class InputLayer(Layer):
         self.batch_shape = (None, *(positive_int(size, "shape") for size in sizes))
         self.built = True
 
-    def emit(self, graph):
-        return graph.x
-
 
 def Input(shape: Sequence[int], name: str | None = None) -> Tensor:  # noqa: N802 (Keras' name)
     """A symbolic tensor for samples of `shape` (without the batch).

@@ -2,9 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fastconv.geometry import positive_int
+
+
+class Samples:
+    """Inputs, labels and weights as checked arrays of one length.
+
+    Attributes:
+        inputs: an array for each input of the model.
+        targets: one for each output that has labels.
+        weights: one for each of these outputs, float32 of one axis, or None where all samples weigh the same.
+        weighted: for which outputs there are weights; () for none.
+        arrays: all of them, in the order of a plan's slots.
+    """
+
+    __slots__ = ("arrays", "inputs", "targets", "weighted", "weights")
+
+    def __init__(
+        self,
+        inputs: Sequence[np.ndarray],
+        targets: Sequence[np.ndarray] = (),
+        weights: Sequence[np.ndarray | None] = (),
+    ):
+        self.inputs, self.targets, self.weights = inputs, targets, weights
+        given = [w for w in weights if w is not None]
+        self.weighted = tuple(w is not None for w in weights) if given else ()
+        self.arrays = [*inputs, *targets, *given]
+
+    def __len__(self):
+        return len(self.inputs[0])
+
+    def part(self, index: slice) -> Samples:
+        return Samples(
+            [x[index] for x in self.inputs],
+            [y[index] for y in self.targets],
+            [None if w is None else w[index] for w in self.weights],
+        )
 
 
 def images(x, input_shape, name: str = "x") -> np.ndarray:
@@ -44,7 +81,7 @@ def as_pair(validation_data):
     return validation_data
 
 
-def split(x, y, share):
+def split(samples: Samples, share) -> tuple[Samples, Samples]:
     """Training and validation part: the last `share` of the samples, before any shuffling, is validation (Keras' rule).
 
     Raises:
@@ -52,12 +89,12 @@ def split(x, y, share):
     """
     if isinstance(share, bool) or not 0 <= share < 1:
         raise ValueError(f"validation_split: expected a number in [0, 1). Received: validation_split={share!r}")
-    at = int(len(x) * (1 - share))
-    if at == 0 or at == len(x):
+    at = int(len(samples) * (1 - share))
+    if at == 0 or at == len(samples):
         raise ValueError(
-            f"validation_split: expected a share that leaves samples on both sides. Received: {share} of {len(x)}"
+            f"validation_split: expected a share that leaves samples on both sides. Received: {share} of {len(samples)}"
         )
-    return (x[:at], y[:at]), (x[at:], y[at:])
+    return samples.part(slice(at)), samples.part(slice(at, None))
 
 
 def check_batch_size(batch_size) -> int:

@@ -8,6 +8,7 @@ its batch by itself and adds up the losses, so that the host has nothing to do b
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import math
 import weakref
@@ -31,11 +32,10 @@ def run(
     count: int,
     batch_size: int,
     callbacks: Any,
-    metrics: list[str] | None = None,
     order: np.ndarray | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> dict[str, float]:
-    """Runs all batches, or those before `stop()` was true, and returns the means over their samples.
+    """Runs all batches, or those before `stop()` was true, and returns the losses and metrics of their samples.
 
     Args:
         feeder: `Streamed`, `Resident` or `Predicted`.
@@ -43,7 +43,6 @@ def run(
         count: number of samples.
         batch_size: samples per batch; the last may have fewer.
         callbacks: a `CallbackList`.
-        metrics: names beside the loss; None where there is no loss either.
         order: of the samples; None for their own.
         stop: asked after each batch.
     """
@@ -55,51 +54,43 @@ def run(
         end = min(begin + batch_size, count)
         feeder.step(begin, end)
         logs = {"size": end - begin}
-        if metrics is not None and (feeder.sums_at_hand or callbacks.logs_due(hook)):
-            logs = {**means(feeder, end, metrics), **logs}
+        if callbacks.logs_due(hook):
+            logs = {**feeder.results(end), **logs}
         on_end(i, logs)
         if stop is not None and stop():
             break
-    return {} if metrics is None else means(feeder, end, metrics)
+    return feeder.results(end)
 
 
-def means(feeder: Any, seen: int, metrics: list[str]) -> dict[str, float]:
-    """Means over the samples seen so far, by the names of the logs."""
-    loss, right = feeder.sums()
-    seen = max(seen, 1)
-    return {**{name: right / seen for name in metrics}, "loss": loss / seen}
-
-
-def feeder(executor: Any, mode: str, x: np.ndarray, y: np.ndarray, batch_size: int) -> Streamed | Resident:
+def feeder(executor: Any, mode: str, samples: data.Samples, batch_size: int) -> Streamed | Resident:
     """The feeder for these samples. A device keeps them where they are used more than once and fit beside the plan.
 
     Raises:
         ValueError: on a NaN or Inf among samples that a device keeps; else each batch is checked before its step.
     """
     memory = executor.memory
-    if memory.on_host or len(x) <= batch_size:
-        return Streamed(executor, mode, x, y)
-    executor.plan(mode, batch_size)  # what it needs is allocated first
-    needed = x.size * _kept_as(x).itemsize + y.nbytes + 8 * len(x)
+    if memory.on_host or len(samples) <= batch_size:
+        return Streamed(executor, mode, samples)
+    executor.plan(mode, batch_size, samples.weighted)  # what it needs is allocated first
+    needed = sum(x.size * _kept_as(x).itemsize for x in samples.inputs) + 8 * len(samples)
+    needed += sum(words.nbytes for words in samples.arrays[len(samples.inputs) :])
     if needed <= _SHARE * memory.free_bytes():
-        return Resident(executor, mode, x, y)
+        return Resident(executor, mode, samples)
     _log.info("%.1f GiB of samples do not fit on the device: each batch is copied there", needed / 2**30)
-    return Streamed(executor, mode, x, y)
+    return Streamed(executor, mode, samples)
 
 
 class Streamed:
     """Copies each batch into the slots of its plan."""
 
-    sums_at_hand = True  # reading them takes no time
-
-    def __init__(self, executor, mode: str, x: np.ndarray, y: np.ndarray):
-        self._executor, self._mode, self._x, self._y = executor, mode, x, y
+    def __init__(self, executor, mode: str, samples: data.Samples):
+        self._executor, self._mode, self._samples = executor, mode, samples
         self._first_non_finite = get_ops("cpu").first_non_finite
         self.begin()
 
     def begin(self, order: np.ndarray | None = None) -> None:
         self._order = order
-        self._loss = self._right = 0.0
+        self._sums = np.zeros(self._executor.objective.size)
 
     def step(self, begin: int, end: int) -> None:
         """One batch: the samples from number `begin` to `end` of the order.
@@ -108,44 +99,44 @@ class Streamed:
             ValueError: on a NaN or Inf in it; the step is not taken.
         """
         index = slice(begin, end) if self._order is None else self._order[begin:end]
-        plan = self._executor.plan(self._mode, end - begin)
-        data.fill(plan.host_x, self._x, index)
-        data.fill(plan.host_labels, self._y, index)
-        bad = self._first_non_finite(plan.host_x)
-        if bad >= 0:
-            within = bad // (plan.host_x.size // (end - begin))
-            data.refuse_sample(self._x, begin + within if self._order is None else index[within])
+        samples = self._samples
+        plan = self._executor.plan(self._mode, end - begin, samples.weighted)
+        for slot, array in zip(plan.host_slots, samples.arrays, strict=True):
+            data.fill(slot, array, index)
+        for slot, x in zip(plan.host_slots, samples.inputs, strict=False):
+            bad = self._first_non_finite(slot)
+            if bad >= 0:
+                within = bad // (slot.size // (end - begin))
+                data.refuse_sample(x, begin + within if self._order is None else index[within])
         plan.send()
         if self._mode == "train":
             self._executor.train_step(plan)
         else:
             plan.run()
-        loss, right = self._executor.memory.download(plan.totals)
-        self._loss += float(loss)
-        self._right += float(right)
+        self._sums += self._executor.memory.download(plan.totals)
 
-    def sums(self) -> tuple[float, float]:
-        """Of the losses, and of the right answers, since `begin`."""
-        return self._loss, self._right
+    def results(self, seen: int) -> dict[str, float]:
+        """Losses and metrics since `begin`, over as many samples."""
+        return self._executor.objective.results(self._sums, seen)
 
 
 class Resident:
     """Keeps the samples on a device: uint8 as they are, all others as float32."""
 
-    sums_at_hand = False
-
-    def __init__(self, executor, mode: str, x: np.ndarray, y: np.ndarray):
+    def __init__(self, executor, mode: str, samples: data.Samples):
         memory = executor.memory
-        self._executor, self._mode, self._memory = executor, mode, memory
-        self._x, self._y = _uploaded(memory, x, _kept_as(x)), _uploaded(memory, y, y.dtype)
-        if self._x.dtype == np.float32:
-            with memory.at_work():
-                bad = executor.ops.first_non_finite(self._x)
-            if bad >= 0:
-                data.refuse_sample(x, bad // math.prod(x.shape[1:]))
-        self._order = memory.empty(len(x), np.int64)
+        self._executor, self._mode, self._memory, self._weighted = executor, mode, memory, samples.weighted
+        self._inputs = [_uploaded(memory, x, _kept_as(x)) for x in samples.inputs]
+        self._words = [_uploaded(memory, words, words.dtype) for words in samples.arrays[len(samples.inputs) :]]
+        for kept, x in zip(self._inputs, samples.inputs, strict=True):
+            if kept.dtype == np.float32:
+                with memory.at_work():
+                    bad = executor.ops.first_non_finite(kept)
+                if bad >= 0:
+                    data.refuse_sample(x, bad // math.prod(x.shape[1:]))
+        self._order = memory.empty(len(samples), np.int64)
         self._position = memory.zeros(1, np.int64)  # in the order, where the next batch begins
-        self._sums = memory.zeros(2, np.float64)
+        self._sums = memory.zeros(executor.objective.size, np.float64)
         self._graphs: Any = weakref.WeakKeyDictionary()  # by plan: one that the executor drops takes its graph along
 
     def begin(self, order: np.ndarray | None = None) -> None:
@@ -155,7 +146,7 @@ class Resident:
 
     def step(self, begin: int, end: int) -> None:
         """One batch; the device knows itself which samples are next."""
-        plan = self._executor.plan(self._mode, end - begin)
+        plan = self._executor.plan(self._mode, end - begin, self._weighted)
         graph = self._graphs.get(plan)
         if graph is None:
             graph = self._graphs[plan] = self._memory.capture(self._calls(plan, end - begin))
@@ -167,33 +158,43 @@ class Resident:
     def _calls(self, plan, size: int) -> list:
         ops = self._executor.ops
         step = self._executor.next_step if self._mode == "train" else None
+        kept = itertools.zip_longest(self._inputs, self._words)
+        slots = itertools.zip_longest(plan.inputs, plan.slots[len(plan.inputs) :])
         return [
-            functools.partial(ops.gather_batch, self._x, self._y, self._order, self._position, plan.x, plan.labels),
+            *(
+                functools.partial(ops.gather_batch, *of, self._order, self._position, *to)
+                for of, to in zip(kept, slots, strict=True)
+            ),
             *plan.calls,
             functools.partial(ops.advance, size, self._position, step, plan.totals, self._sums),
         ]
 
-    def sums(self) -> tuple[float, float]:
+    def results(self, seen: int) -> dict[str, float]:
         """As of `Streamed`; waits for the steps launched so far."""
-        loss, right = self._memory.download(self._sums)
-        return float(loss), float(right)
+        return self._executor.objective.results(self._memory.download(self._sums), seen)
 
 
 class Predicted:
-    """Copies each batch to the plan's slot and the model's outputs back, into `result`."""
+    """Copies each batch into the plan's slots and the model's outputs back, into `outputs`."""
 
-    def __init__(self, executor, x: np.ndarray, result: np.ndarray):
-        self._executor, self._x, self._result = executor, x, result
+    def __init__(self, executor, samples: data.Samples, outputs: list[np.ndarray]):
+        self._executor, self._samples, self._outputs = executor, samples, outputs
 
     def begin(self, order=None) -> None:
         """There is nothing to sum up."""
 
     def step(self, begin: int, end: int) -> None:
         plan = self._executor.plan("predict", end - begin)
-        data.fill(plan.host_x, self._x, slice(begin, end))
+        for slot, x in zip(plan.host_slots, self._samples.inputs, strict=True):
+            data.fill(slot, x, slice(begin, end))
         plan.send()
         plan.run()
-        self._result[begin:end] = self._executor.memory.download(plan.y)
+        for result, output in zip(self._outputs, plan.outputs, strict=True):
+            result[begin:end] = self._executor.memory.download(output)
+
+    def results(self, seen: int) -> dict[str, float]:
+        """There are none."""
+        return {}
 
 
 def _kept_as(x: np.ndarray) -> np.dtype:

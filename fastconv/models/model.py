@@ -32,7 +32,8 @@ class Model(Trainer):
     def __init__(self, inputs: Tensor | Sequence[Tensor], outputs: Tensor | Sequence[Tensor], name: str | None = None):
         super().__init__()
         self.name = name or auto_name("Functional")
-        self.nodes = sort_nodes(_single(inputs, "inputs"), _single(outputs, "outputs"))
+        self.inputs, self.outputs = [_single(inputs, "inputs")], [_single(outputs, "outputs")]
+        self.nodes = sort_nodes(self.inputs[0], self.outputs[0])
 
     built = True
 
@@ -56,11 +57,16 @@ class Model(Trainer):
 
     @property
     def input_shape(self) -> tuple:
-        return self.nodes[0].output.shape
+        return self.inputs[0].shape
 
     @property
     def output_shape(self) -> tuple:
-        return self.nodes[-1].output.shape
+        return self.outputs[0].shape
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that make the outputs: how losses, metrics and labels are told apart."""
+        return [tensor.node.layer.name for tensor in self.outputs]
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its place.
@@ -78,12 +84,13 @@ class Model(Trainer):
     def count_params(self) -> int:
         return sum(layer.count_params() for layer in self.layers)
 
-    def emit(self, graph: Any, x: Any) -> Any:
-        """Appends the layers' steps to a plan's graph; returns the buffer of the output."""
-        buffers = {}
+    def emit(self, graph: Any, *inputs: Any) -> list[Any]:
+        """Appends the layers' steps to a plan's graph; returns the buffers of the outputs."""
+        buffers = dict(zip(self.inputs, inputs, strict=True))
         for node in self.nodes:
-            buffers[node.output] = node.layer.emit(graph, *(buffers[t] for t in node.inputs))
-        return buffers[self.nodes[-1].output]
+            if node.output not in buffers:
+                buffers[node.output] = node.layer.emit(graph, *(buffers[t] for t in node.inputs))
+        return [buffers[tensor] for tensor in self.outputs]
 
     # ---- weights ----
     def get_weights(self) -> list[np.ndarray]:

@@ -104,15 +104,19 @@ class Sequential(Model):
         """The layers, without the InputLayer."""
         return list(self._layers)
 
-    def _shape_at(self, place: int) -> tuple:
+    def _tensors_of(self, place: int) -> list[Tensor]:
         if not self.nodes:
             raise ValueError(f"{self.name}: expected a built model. Give it an Input first, or call build(input_shape)")
-        return self.nodes[place].output.shape
+        return [self.nodes[place].output]
 
     @property
-    def input_shape(self) -> tuple:
-        return self._shape_at(0)
+    def inputs(self) -> list[Tensor]:
+        return self._tensors_of(0)
 
     @property
-    def output_shape(self) -> tuple:
-        return self._shape_at(-1)
+    def outputs(self) -> list[Tensor]:
+        return self._tensors_of(-1)
+
+    @property
+    def output_names(self) -> list[str]:
+        return [layer.name for layer in self._layers[-1:]] or [self.name]

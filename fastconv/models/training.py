@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastconv import device, losses, optimizers, rng
-from fastconv.metrics import check_metrics
 from fastconv.models import data, loops
 from fastconv.models.interrupt import Interrupt
+from fastconv.models.objective import Objective
 from fastconv.plan.executor import Executor
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class Trainer:
     def __init__(self):
         self.optimizer = None
         self.loss = None
+        self.objective: Objective | None = None
         self.stop_training = False
         self.history = None
-        self._metrics: list[str] = []
         self._executor: Executor | None = None
         self._saved_state: dict[str, np.ndarray] | None = None  # of training, until an executor takes it over
 
@@ -43,24 +43,46 @@ class Trainer:
     def compile(
         self,
         optimizer: str | optimizers.Optimizer,
-        loss: str | losses.Loss,
-        metrics: str | Sequence[str] | None = None,
+        loss: str | losses.Loss | Sequence[Any] | dict[str, Any] | None = None,
+        loss_weights: float | Sequence[float] | dict[str, float] | None = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
     ) -> None:
         """Sets how the model learns.
 
         Args:
             optimizer: an optimizer object or "adam", "sgd". An object that was compiled before starts afresh here.
-            loss: a loss object, "categorical_crossentropy" (one-hot labels) or "sparse_categorical_crossentropy".
-            metrics: list of names out of "accuracy" ("acc").
+            loss: a loss object, "categorical_crossentropy" (one-hot labels) or "sparse_categorical_crossentropy". For
+                several outputs a list, or a dict by their names; None for an output without a loss.
+            loss_weights: factors of the outputs' losses in their sum, which is minimized; a list or a dict likewise.
+            metrics: list of metrics or of names out of "accuracy" ("acc"); for several outputs a list or dict of such.
+            weighted_metrics: likewise; sample and class weights count for these.
+            run_eagerly: for Keras' sake, as the next three; a plan is always run as it is.
+            steps_per_execution: see `run_eagerly`.
+            jit_compile: see `run_eagerly`.
+            auto_scale_loss: see `run_eagerly`.
 
         Raises:
             ValueError: on an unknown name, listing the known ones.
 
         >>> model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
         """
-        optimizer, loss, names = optimizers.get(optimizer), losses.get(loss), check_metrics(metrics)
-        self.optimizer, self.loss, self._metrics = optimizer, loss, names  # all or none
+        optimizer = optimizers.get(optimizer)
+        objective = Objective(loss, loss_weights, metrics, weighted_metrics, self.output_names)
+        self.optimizer, self.loss, self.objective = optimizer, loss, objective  # all or none
         self._executor = self._saved_state = None
+        without_effect = {
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution != 1,
+            "jit_compile": jit_compile is True,
+            "auto_scale_loss": not auto_scale_loss,
+        }
+        for argument in (name for name, asked in without_effect.items() if asked):
+            warnings.warn(f"compile: {argument} has no effect, as nothing is traced or compiled here.", stacklevel=2)
         if optimizer.compiled:
             warnings.warn(
                 f"optimizer {optimizer.name!r} was compiled before; it starts afresh in {self.name!r}, and both models "
@@ -75,7 +97,7 @@ class Trainer:
         if before is None or before.ops is not ops:
             model = weakref.proxy(self)  # no cycle: a dropped model gives its memory back at once
             state = self._saved_state if before is None else before.state()
-            self._executor, self._saved_state = Executor(model, ops, self.loss, self.optimizer, state=state), None
+            self._executor, self._saved_state = Executor(model, ops, self.objective, self.optimizer, state=state), None
             if self.optimizer is not None:
                 self.optimizer.attach(self._executor)
         return self._executor
@@ -90,17 +112,18 @@ class Trainer:
         self._executor, self._saved_state = None, {name: np.array(values) for name, values in state.items()}
 
     def _require_compiled(self, method: str) -> None:
-        if self.loss is None:
+        if self.objective is None or not any(self.objective.losses):
             raise RuntimeError(f"{method}: expected a compiled model. Call model.compile(optimizer, loss) first")
 
-    def _checked(self, x, y, name: str = ""):
-        """x and y as arrays that fit the model and its loss."""
+    def _checked(self, x, y, name: str = "") -> data.Samples:
+        """x and y as arrays that fit the model and its losses."""
         if y is None:
             raise ValueError(f"{name}y: expected labels. Received: None")
         x = data.images(x, self.input_shape, f"{name}x")
         data.require_pairs(x, np.asarray(y), name)
-        self.loss.check_output(self.output_shape)
-        return x, self.loss.labels_of(y, self.output_shape[-1])
+        shapes = [tensor.shape for tensor in self.outputs]
+        self.objective.lay_out(shapes)
+        return data.Samples([x], [self.objective.labels_of(i, y, shapes[i]) for i in self.objective.labelled])
 
     def _ensure_built(self, x) -> None:
         if not self.built:
@@ -154,21 +177,21 @@ class Trainer:
         epochs, initial_epoch = _count(epochs, "epochs"), _count(initial_epoch, "initial_epoch")
         validation_freq = max(1, _count(validation_freq, "validation_freq"))
         self._ensure_built(x)
-        x, y = self._checked(x, y)
+        samples = self._checked(x, y)
         validation = None
         if validation_data is not None:
             validation = self._checked(*data.as_pair(validation_data), "validation ")
         elif validation_split:
-            (x, y), validation = data.split(x, y, validation_split)
+            samples, validation = data.split(samples, validation_split)
         validation_batch_size = batch_size if validation_batch_size is None else validation_batch_size
         validation_batch_size = data.check_batch_size(validation_batch_size)
 
-        callbacks = self._callbacks(callbacks, verbose, epochs, len(x), batch_size)
-        executor, count = self._ready(), len(x)
-        if validation:
-            executor.plan("evaluate", min(validation_batch_size, len(validation[0])))  # before samples take its room
-        feeder = loops.feeder(executor, "train", x, y, batch_size)
-        validating = validation and self._evaluation(*validation, validation_batch_size, callbacks)
+        executor, count = self._ready(), len(samples)
+        callbacks = self._callbacks(callbacks, verbose, epochs, count, batch_size)
+        if validation:  # before samples take its room
+            executor.plan("evaluate", min(validation_batch_size, len(validation)), validation.weighted)
+        feeder = loops.feeder(executor, "train", samples, batch_size)
+        validating = validation and self._evaluation(validation, validation_batch_size, callbacks)
         self.stop_training = False
         logs: dict[str, float] = {}
         callbacks.on_train_begin()
@@ -180,10 +203,10 @@ class Trainer:
             for epoch in range(initial_epoch, epochs):
                 callbacks.on_epoch_begin(epoch)
                 order = rng.generator().permutation(count) if shuffle else None
-                means = loops.run(feeder, "train", count, batch_size, callbacks, self._metrics, order, stop)
+                results = loops.run(feeder, "train", count, batch_size, callbacks, order, stop)
                 if interrupt.requested:
                     break
-                logs = means
+                logs = results
                 if validation and (epoch + 1) % validation_freq == 0:
                     result = validating()
                     logs.update({f"val_{name}": value for name, value in result.items()})
@@ -226,27 +249,21 @@ class Trainer:
         self._require_compiled("evaluate")
         batch_size = data.check_batch_size(batch_size)
         self._ensure_built(x)
-        x, y = self._checked(x, y)
-        callbacks = self._callbacks(callbacks, verbose, 1, len(x), batch_size)
-        return self._as_list(self._evaluation(x, y, batch_size, callbacks)(), return_dict)
+        samples = self._checked(x, y)
+        callbacks = self._callbacks(callbacks, verbose, 1, len(samples), batch_size)
+        return _as_list(self._evaluation(samples, batch_size, callbacks)(), return_dict)
 
-    def _evaluation(self, x, y, batch_size, callbacks) -> Callable[[], dict[str, float]]:
+    def _evaluation(self, samples: data.Samples, batch_size, callbacks) -> Callable[[], dict[str, float]]:
         """What evaluates on these samples as often as it is called."""
-        feeder = loops.feeder(self._ready(), "evaluate", x, y, batch_size)
+        feeder = loops.feeder(self._ready(), "evaluate", samples, batch_size)
 
         def evaluate():
             callbacks.on_test_begin()
-            result = loops.run(feeder, "test", len(x), batch_size, callbacks, self._metrics)
+            result = loops.run(feeder, "test", len(samples), batch_size, callbacks)
             callbacks.on_test_end(result)
             return result
 
         return evaluate
-
-    def _as_list(self, result: dict[str, float], return_dict: bool):
-        if return_dict:
-            return result
-        values = [result["loss"], *(result[name] for name in self._metrics)]
-        return values if self._metrics else values[0]
 
     # ---- predict ----
     def predict(
@@ -272,23 +289,24 @@ class Trainer:
         """
         batch_size = data.check_batch_size(batch_size)
         self._ensure_built(x)
-        x = data.images(x, self.input_shape)
-        callbacks = self._callbacks(callbacks, verbose, 1, len(x), batch_size)
-        result = np.empty((len(x), *self.output_shape[1:]), np.float32)
+        samples = data.Samples([data.images(x, self.input_shape)])
+        count = len(samples)
+        callbacks = self._callbacks(callbacks, verbose, 1, count, batch_size)
+        outputs = [np.empty((count, *tensor.shape[1:]), np.float32) for tensor in self.outputs]
         callbacks.on_predict_begin()
-        loops.run(loops.Predicted(self._ready(), x, result), "predict", len(x), batch_size, callbacks)
+        loops.run(loops.Predicted(self._ready(), samples, outputs), "predict", count, batch_size, callbacks)
         callbacks.on_predict_end()
-        return result
+        return outputs[0]
 
     # ---- one batch ----
     def train_on_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, return_dict: bool = False) -> Any:
         """One training step on one batch; returns what `evaluate` returns, as of before the update."""
         self._require_compiled("train_on_batch")
         self._ensure_built(x)
-        x, y = self._checked(x, y)
-        feeder = loops.Streamed(self._ready(), "train", x, y)
-        feeder.step(0, len(x))
-        return self._as_list(loops.means(feeder, len(x), self._metrics), return_dict)
+        samples = self._checked(x, y)
+        feeder = loops.Streamed(self._ready(), "train", samples)
+        feeder.step(0, len(samples))
+        return _as_list(feeder.results(len(samples)), return_dict)
 
     def test_on_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch."""
@@ -303,6 +321,13 @@ class Trainer:
 
         params = {"verbose": verbose, "epochs": epochs, "steps": -(-samples // batch_size), "samples": samples}
         return CallbackList(callbacks, model=self, params=params, verbose=verbose)
+
+
+def _as_list(results: dict[str, float], return_dict: bool) -> Any:
+    """The values in their order; the loss alone where there is nothing else."""
+    if return_dict:
+        return results
+    return [*results.values()] if len(results) > 1 else results["loss"]
 
 
 def _count(value, name: str) -> int:

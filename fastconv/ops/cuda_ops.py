@@ -209,12 +209,12 @@ class CudaOps(CudaConv2D):
         """x = data[order[position:]] * scale + offset and y = labels[order[position:]], as many as x holds.
 
         data is uint8 or float32, labels int32 or float32, order and position (one element) int64. That the numbers in
-        `order` are of samples is not checked.
+        `order` are of samples is not checked. data and x, or labels and y, may be None.
         """
-        at, samples, batch = self._at, len(data), len(x)
-        size, label_size = data.size // samples, labels.size // samples
-        is_bytes = data.dtype == np.uint8
-        label_type = labels.dtype if labels.dtype in _WORD_TYPES else FLOAT
+        at, samples, batch = self._at, len(labels if data is None else data), len(y if x is None else x)
+        size, label_size = (0 if array is None else array.size // samples for array in (data, labels))
+        is_bytes = data is not None and data.dtype == np.uint8
+        label_type = labels.dtype if labels is not None and labels.dtype in _WORD_TYPES else FLOAT
         self._kernels.gather_batch(
             at("data", data, samples * size, np.uint8 if is_bytes else FLOAT),
             is_bytes,
@@ -234,12 +234,13 @@ class CudaOps(CudaConv2D):
 
     def advance(self, batch, position, step=None, totals=None, running=None):
         """position += batch, step += 1 and running += totals, each but the first left out where it is None."""
-        at = self._at
+        at, sums = self._at, 0 if totals is None else totals.size
         self._kernels.advance(
             batch,
             at("position", position, 1, np.int64),
             at("step", step, 1, np.int64),
-            at("totals", totals, 2, np.float64),
-            at("running", running, 2, np.float64),
+            at("totals", totals, sums, np.float64),
+            at("running", running, sums, np.float64),
+            sums,
             self.memory.stream(),
         )

@@ -26,17 +26,17 @@ class Executor:
     """Runs a model on a backend.
 
     Args:
-        model: emits its layers' steps (`emit(graph, x) -> y`) and has `weights` and `input_shape`.
+        model: emits its layers' steps (`emit(graph, *inputs)`) and has `inputs` and `weights`.
         ops: the backend.
-        loss: emits the loss from the output (None: predict only).
+        objective: emits losses and metrics from the outputs (None: predict only).
         optimizer: emits the update of the flat parameters and names its slots (None: no training).
         fuse: names of the fusions to apply (`fastconv.plan.fuse`).
         dtype: of "float" buffers.
         state: of training, from `state()` of an executor of the same model on another backend; None starts afresh.
     """
 
-    def __init__(self, model, ops, loss=None, optimizer=None, fuse=fusions.ALL, dtype=np.float32, state=None):
-        self.model, self.ops, self.loss, self.optimizer = model, ops, loss, optimizer
+    def __init__(self, model, ops, objective=None, optimizer=None, fuse=fusions.ALL, dtype=np.float32, state=None):
+        self.model, self.ops, self.objective, self.optimizer = model, ops, objective, optimizer
         self._fuse, self._dtype, self.memory = fuse, np.dtype(dtype), ops.memory
         self.arena = Arena(self.memory)
         self.store = ParameterStore(model.weights, dtype, self.memory)
@@ -65,8 +65,13 @@ class Executor:
         """The number of the next training step, on a device that counts its steps."""
         return self._states["step"]
 
-    def plan(self, mode: str, batch: int) -> Plan:
+    def plan(self, mode: str, batch: int, weighted: tuple[bool, ...] = ()) -> Plan:
         """The plan for this mode and batch size, bound and ready to run.
+
+        Args:
+            mode: "train", "evaluate" or "predict".
+            batch: number of samples.
+            weighted: for which outputs with labels the samples have weights; () for none.
 
         Raises:
             MemoryError: naming the size and, where the device tells what it has, the largest batch that fits.
@@ -76,41 +81,42 @@ class Executor:
                 self.store = ParameterStore(self.model.weights, self._dtype, self.memory)
                 self._plans.clear()
             self._checked = ParameterStore.made
-        key = (mode, batch, *self.ops.settings())
-        plan = self._plans.pop(key, None) or self._new_plan(mode, batch)
+        key = (mode, batch, weighted, *self.ops.settings())
+        plan = self._plans.pop(key, None) or self._new_plan(mode, batch, weighted)
         self._plans[key] = plan  # the latest used is last
         if len(self._plans) > _MAX_PLANS:
             del self._plans[next(iter(self._plans))]
         return plan
 
-    def _new_plan(self, mode: str, batch: int) -> Plan:
-        plan = self._unbound_plan(mode, batch)
+    def _new_plan(self, mode: str, batch: int, weighted: tuple[bool, ...]) -> Plan:
+        plan = self._unbound_plan(mode, batch, weighted)
         if plan.layout.size_bytes > self.arena.size_bytes:
             self._plans.clear()  # they are bound to the old, smaller block and would keep it alive
             try:
                 self.arena.reserve(plan.layout.size_bytes)
             except MemoryError as error:
-                raise MemoryError(f"{error}{self._largest_batch(mode, batch)}") from None
+                raise MemoryError(f"{error}{self._largest_batch(mode, batch, weighted)}") from None
         last = []
         if plan.graph.training and not self.memory.on_host:
             last.append(functools.partial(self.ops.advance, 1, self.next_step))
         plan.bind(self.arena, self._external, last)
         return plan
 
-    def _unbound_plan(self, mode: str, batch: int) -> Plan:
-        return Plan(self._graph(mode, batch), self.ops, self._dtype)
+    def _unbound_plan(self, mode: str, batch: int, weighted: tuple[bool, ...] = ()) -> Plan:
+        return Plan(self._graph(mode, batch, weighted), self.ops, self._dtype)
 
-    def _largest_batch(self, mode: str, batch: int) -> str:
+    def _largest_batch(self, mode: str, batch: int, weighted: tuple[bool, ...]) -> str:
         """A sentence about the largest batch that fits now, below one that did not; empty where nobody knows."""
         free = self.memory.free_bytes()
         if free is None:
             return ""
         sizes = range(1, batch)
-        fit = bisect.bisect_right(sizes, free, key=lambda size: self._unbound_plan(mode, size).layout.size_bytes)
+        needed = lambda size: self._unbound_plan(mode, size, weighted).layout.size_bytes  # noqa: E731
+        fit = bisect.bisect_right(sizes, free, key=needed)
         return f" Of a batch, {fit} samples fit." if fit else " Not even one sample fits."
 
     def train_step(self, plan: Plan, run=None) -> None:
-        """One step on the batch in `plan.x` and `plan.labels`, with the learning rate the optimizer has now.
+        """One step on the batch in `plan.slots`, with the learning rate the optimizer has now.
 
         A caller that captured the plan together with more passes what runs it."""
         self.step += 1
@@ -124,13 +130,13 @@ class Executor:
             self.memory.upload(self._states[_LEARNING_RATE], rate)
             self._sent_learning_rate = rate
 
-    def _graph(self, mode: str, batch: int) -> Graph:
-        graph = Graph(mode, (batch, *self.model.input_shape[1:]))
-        y = self.model.emit(graph, graph.x)
+    def _graph(self, mode: str, batch: int, weighted: tuple[bool, ...]) -> Graph:
+        graph = Graph(mode, [(batch, *x.shape[1:]) for x in self.model.inputs])
+        outputs = self.model.emit(graph, *graph.inputs)
         if mode == "predict":
-            graph.y = y
+            graph.outputs = outputs
         else:
-            self.loss.emit(graph, y)
+            self.objective.emit(graph, outputs, weighted)
         graph.prune()
         fusions.fuse(graph, fusions.FORWARD, self._fuse, self.ops)
         if graph.training:

@@ -59,6 +59,7 @@ def bn_act(graph: Graph, ops) -> None:
             and source.op in ("batchnorm_forward", "batchnorm_inference")
             and source.attrs["slope"] == 1.0
             and uses[step.reads["x"]] == 1
+            and step.reads["x"] not in graph.results
         ):
             source.writes["y"] = step.writes["y"]
             source.attrs["slope"] = step.attrs["slope"]
@@ -91,7 +92,7 @@ def bn_on_load(graph: Graph, ops) -> None:
     output is never stored, one write and, in backward, no read more."""
     uses, gone = _Uses(graph), set()
     for step in graph.steps:
-        if step.op != "batchnorm_apply" or step.writes["y"] in graph.outputs:
+        if step.op != "batchnorm_apply" or step.writes["y"] in graph.results:
             continue
         readers = uses.read_only_as("x", step.writes["y"], ("conv2d_fprop", "conv2d_wgrad"))
         if not readers or any(map(_is_dense, readers)):

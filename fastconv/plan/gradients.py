@@ -31,8 +31,8 @@ class Backward:
 
     def run(self) -> None:
         forward = list(self.graph.steps)
-        y, dy = self.graph.loss_gradient
-        self.gradients[y] = dy
+        for y, dy in self.graph.loss_gradients:
+            self.alias(y, dy)
         for step in reversed(forward):
             dy = self.gradients.get(step.writes.get("y"))
             if dy is not None and any(map(self.needed, step.reads.values())):

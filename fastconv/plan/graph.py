@@ -14,11 +14,12 @@ class Buffer:
     dtype "float" is the plan's (float32; float64 in tests of the reference).
     """
 
-    __slots__ = ("base", "dtype", "kind", "name", "owner", "shape")
+    __slots__ = ("base", "dtype", "kind", "name", "owner", "shape", "start")
 
-    def __init__(self, name, shape, kind="activation", dtype="float", base=None, owner=None):
+    def __init__(self, name, shape, kind="activation", dtype="float", base=None, owner=None, start=0):
         self.name, self.shape, self.kind, self.dtype = name, tuple(shape), kind, dtype
-        self.base: Buffer | None = base  # the buffer whose memory this one shows in another shape
+        self.base: Buffer | None = base  # the buffer whose memory this one shows in another shape, or a part of
+        self.start = start  # the element of the root's memory that is the first here
         self.owner = owner  # the layer's weight whose value or gradient this is
 
     @property
@@ -46,16 +47,31 @@ class Step:
 
 
 class Graph:
-    """The steps of one mode ("train", "evaluate" or "predict") at one batch size."""
+    """The steps of one mode ("train", "evaluate" or "predict") at one batch size.
 
-    def __init__(self, mode: str, input_shape: tuple[int, ...]):
+    Args:
+        mode: its name.
+        input_shapes: of the model's inputs, batch included.
+
+    Attributes:
+        inputs: a buffer for each of the model's inputs.
+        targets: what losses and metrics compare outputs with, in the order of the outputs that have any.
+        sample_weights: a buffer (batch,) for each of these outputs, None where its samples weigh the same.
+        totals: the batch's sums of all losses and metrics; the steps write parts of it (`sums`).
+        outputs: what predict returns.
+        loss_gradients: pairs (buffer, its gradient) where the backward pass starts.
+    """
+
+    def __init__(self, mode: str, input_shapes: list[tuple[int, ...]]):
         self.mode = mode
         self.steps: list[Step] = []
-        self.x = Buffer("x", input_shape, "input")
-        self.labels: Buffer | None = None
-        self.y: Buffer | None = None  # what predict returns
-        self.totals: Buffer | None = None  # (sum of losses, count of right answers)
-        self.loss_gradient: tuple[Buffer, Buffer] | None = None  # (buffer, its gradient) where the backward pass starts
+        names = ["x"] if len(input_shapes) == 1 else [f"x{i}" for i in range(len(input_shapes))]
+        self.inputs = [Buffer(name, shape, "input") for name, shape in zip(names, input_shapes, strict=True)]
+        self.targets: list[Buffer] = []
+        self.sample_weights: list[Buffer | None] = []
+        self.totals: Buffer | None = None
+        self.outputs: list[Buffer] = []
+        self.loss_gradients: list[tuple[Buffer, Buffer]] = []
         self._weights: dict[Any, Buffer] = {}
         self._states: dict[str, Buffer] = {}
         self._streams = 0
@@ -79,6 +95,26 @@ class Graph:
             self._states[name] = Buffer(name, shape, "state", dtype)
         return self._states[name]
 
+    def target(self, shape, dtype: str, weighted: bool) -> tuple[Buffer, Buffer | None]:
+        """The slots of one more output's labels and of the weights of its samples, if they have any."""
+        place = len(self.targets)
+        self.targets.append(Buffer(f"target {place}", shape, "input", dtype))
+        self.sample_weights.append(Buffer(f"weights {place}", shape[:1], "input") if weighted else None)
+        return self.targets[-1], self.sample_weights[-1]
+
+    @property
+    def slots(self) -> list[Buffer]:
+        """What is filled before the first step: inputs, targets and the weights of samples."""
+        return [*self.inputs, *self.targets, *(b for b in self.sample_weights if b is not None)]
+
+    def sums(self, at: int, count: int) -> Buffer:
+        """The part of `totals` from entry `at` on: what a step that takes sums writes."""
+        return Buffer(f"totals {at}", (count,), self.totals.kind, self.totals.dtype, base=self.totals, start=at)
+
+    def add_loss_gradient(self, buffer: Buffer, dx: Buffer) -> None:
+        """Lets the backward pass start at `buffer` with the gradient `dx`, added to others of it."""
+        self.loss_gradients.append((buffer, dx))
+
     def new_stream(self) -> int:
         """A number for a step that draws random numbers, different from every other such step's."""
         self._streams += 1
@@ -95,24 +131,24 @@ class Graph:
 
     def view(self, x: Buffer, shape, name: str) -> Buffer:
         """`x` in another shape with the same memory. The step exists for the gradient; it calls nothing."""
-        y = Buffer(name, shape, x.kind, x.dtype, base=x)
+        y = Buffer(name, shape, x.kind, x.dtype, base=x, start=x.start)
         self.steps.append(Step("view", {"x": x}, {"y": y}, {}))
         return y
 
     @property
-    def outputs(self) -> list[Buffer]:
+    def results(self) -> list[Buffer]:
         """Buffers that are read after the last step."""
-        return [b for b in (self.y, self.totals) if b is not None]
+        return self.outputs if self.totals is None else [*self.outputs, self.totals]
 
     def producer(self, buffer: Buffer) -> Step | None:
         return next((step for step in self.steps if buffer in step.writes.values()), None)
 
     def prune(self) -> None:
         """Drops steps whose results nobody reads (a softmax whose loss went back to the logits)."""
-        needed = {*self.outputs, *(self.loss_gradient or ())}
+        needed = {*self.results, *(buffer for pair in self.loss_gradients for buffer in pair)}
         kept = []
         for step in reversed(self.steps):
-            if any(b in needed or b.kind != "activation" for b in step.writes.values()):
+            if any(b in needed or b.kind != "activation" or b.root is self.totals for b in step.writes.values()):
                 needed.update(step.reads.values())
                 kept.append(step)
         self.steps = kept[::-1]

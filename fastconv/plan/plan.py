@@ -21,9 +21,9 @@ class Plan:
         ops: the backend that runs it (`fastconv.ops.protocol.Ops`).
         dtype: what "float" buffers are.
 
-    `bind` gives the buffers memory; then the caller puts a batch into `host_x` and `host_labels`, `send()` copies it
-    into `x` and `labels` (on the host they are the same arrays), `run()` executes the steps, and `totals` (or `y`) hold
-    the result.
+    `bind` gives the buffers memory; then the caller puts a batch into `host_slots`, `send()` copies it into `slots` (on
+    the host they are the same arrays), `run()` executes the steps, and `totals` (or `outputs`) hold the result. Slots
+    are those of the inputs, of the targets and of the weights of samples, in this order.
     """
 
     def __init__(self, graph: Graph, ops, dtype=np.float32):
@@ -31,14 +31,26 @@ class Plan:
         self.steps = [step for step in graph.steps if step.op != "view"]
         for step in self.steps:
             self._add_workspace(step)
-        inputs = [b for b in (graph.x, graph.labels) if b is not None]
         self.layout = Layout(
-            self.steps, inputs, graph.outputs, lambda b: self.dtype_of(b).itemsize, ops.memory.alignment
+            self.steps, graph.slots, graph.results, lambda b: self.dtype_of(b).itemsize, ops.memory.alignment
         )
         self.calls: list[Any] = []
-        self.x = self.labels = self.totals = self.y = self.host_x = self.host_labels = None
+        self.slots: list[Any] = []
+        self.host_slots: list[np.ndarray] = []
+        self.outputs: list[Any] = []
+        self.totals: Any = None
         self._last: Sequence[Any] = ()
         self._captured: Any = None
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The slots of the model's inputs."""
+        return self.slots[: len(self.graph.inputs)]
+
+    @property
+    def targets(self) -> list[Any]:
+        """The slots of labels."""
+        return self.slots[len(self.graph.inputs) :][: len(self.graph.targets)]
 
     def dtype_of(self, buffer: Buffer) -> np.dtype:
         return self._float if buffer.dtype == "float" else np.dtype(buffer.dtype)
@@ -64,7 +76,9 @@ class Plan:
         def array_of(buffer: Buffer):
             if buffer not in arrays:
                 if buffer.root in offsets:
-                    arrays[buffer] = arena.view(offsets[buffer.root], buffer.shape, self.dtype_of(buffer))
+                    dtype = self.dtype_of(buffer)
+                    offset = offsets[buffer.root] + buffer.start * dtype.itemsize
+                    arrays[buffer] = arena.view(offset, buffer.shape, dtype)
                 else:
                     arrays[buffer] = external(buffer.root).reshape(buffer.shape)
             return arrays[buffer]
@@ -78,17 +92,17 @@ class Plan:
             for step in self.steps
         ]
         self._last, self._captured = last, None
-        slots = (self.graph.x, self.graph.labels, self.graph.totals, self.graph.y)
-        self.x, self.labels, self.totals, self.y = (None if b is None else array_of(b) for b in slots)
-        memory = self.ops.memory
-        self.host_x, self.host_labels = (None if a is None else memory.staging(a) for a in (self.x, self.labels))
+        self.slots, self.outputs = list(map(array_of, self.graph.slots)), list(map(array_of, self.graph.outputs))
+        self.totals = None if self.graph.totals is None else array_of(self.graph.totals)
+        self.host_slots = list(map(self.ops.memory.staging, self.slots))
 
     def send(self) -> None:
-        if self.host_x is self.x:
+        """Copies what is in `host_slots` to where the steps read it."""
+        memory = self.ops.memory
+        if memory.on_host:
             return
-        self.ops.memory.upload(self.x, self.host_x)
-        if self.labels is not None:
-            self.ops.memory.upload(self.labels, self.host_labels)
+        for slot, values in zip(self.slots, self.host_slots, strict=True):
+            memory.upload(slot, values)
 
     def run(self) -> None:
         """Executes the steps; a device repeats what it captured of them the first time."""

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from fake_device import EmulatedMemory
 
-from fastconv import Sequential, config, layers, losses, optimizers, utils
+from fastconv import Sequential, config, layers, optimizers, utils
 from fastconv.callbacks import LambdaCallback
 from fastconv.models.networks import NETWORKS
+from fastconv.models.objective import Objective
 from fastconv.plan.executor import Executor
 
 pytestmark = pytest.mark.skipif(not importlib.util.find_spec("fastconv._emulator"), reason="the emulator is not built")
@@ -81,7 +82,7 @@ def test_the_networks_learn_what_they_learn_on_the_cpu(use, on_cpu, emulated, na
 
 def test_another_precision_makes_another_plan(emulated):
     utils.set_random_seed(0)
-    executor = Executor(small_network(), emulated, losses.CategoricalCrossentropy(), optimizers.SGD())
+    executor = Executor(small_network(), emulated, Objective("categorical_crossentropy"), optimizers.SGD())
     plan = executor.plan("train", 2)
     try:
         config.set_float32_matmul_precision("high")

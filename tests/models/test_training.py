@@ -113,7 +113,7 @@ def test_shuffle_draws_a_new_order_every_epoch(data):
 
     class Order(Callback):
         def on_train_batch_end(self, batch, logs=None):
-            seen.append(self.model._executor.plan("train", 20).x[:, 0, 0, 0].copy())
+            seen.append(self.model._executor.plan("train", 20).inputs[0][:, 0, 0, 0].copy())
 
     model = network()
     model.compile(optimizers.SGD(0.0), "categorical_crossentropy")
@@ -298,6 +298,22 @@ def test_a_sample_that_is_not_finite_is_named_and_not_trained(model, data, bad):
 def test_arguments_out_of_range_are_refused(model, data, arguments, message):
     with pytest.raises(ValueError, match=message):
         model.fit(*data, **{"verbose": 0, **arguments})
+
+
+@pytest.mark.parametrize(
+    "argument", [{"run_eagerly": True}, {"steps_per_execution": 2}, {"jit_compile": True}, {"auto_scale_loss": False}]
+)
+def test_arguments_of_keras_without_effect_are_noted(argument):
+    with pytest.warns(UserWarning, match=f"{next(iter(argument))} has no effect"):
+        network().compile("adam", "categorical_crossentropy", **argument)
+
+
+def test_a_model_compiled_without_a_loss_predicts_and_does_not_train(data):
+    model = network()
+    model.compile("adam")
+    assert model.predict(data[0], verbose=0).shape == (60, 3)
+    with pytest.raises(RuntimeError, match="fit: expected a compiled model"):
+        model.fit(*data)
 
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch"])

@@ -182,6 +182,16 @@ def test_a_batch_is_gathered_in_order(cuda, rng, size, data_type, label_shape, l
         assert not x.damage() and not y.damage()
 
 
+def test_a_batch_of_data_or_of_labels_alone_is_gathered(cuda, rng):
+    data, labels, order = dataset(rng, (5,), (2,), np.int32, np.float32)
+    x, y, position = guarded((4, 5)), guarded((4, 2), np.int32), np.array([3])
+    cuda.ops.gather_batch(data, None, order, position, x.array, None)
+    cuda.ops.gather_batch(None, labels, order, position, None, y.array)
+    np.testing.assert_array_equal(x.array, data[order[3:7]])
+    np.testing.assert_array_equal(y.array, labels[order[3:7]])
+    assert not x.damage() and not y.damage()
+
+
 @pytest.mark.parametrize("data_type", [np.uint8, np.float32])
 def test_a_gathered_batch_is_scaled(cuda, rng, data_type):
     data, labels, order = dataset(rng, (5,), (), np.int32, data_type)
@@ -229,12 +239,15 @@ def test_a_batch_of_other_arrays_is_refused(cuda, change, error, message):
         cuda.ops.gather_batch(**arrays | change)
 
 
-def test_advance_counts_and_adds_the_totals(cuda):
+@pytest.mark.parametrize("sums", [1, 2, 70])
+def test_advance_counts_and_adds_the_totals(cuda, sums):
     position, step = np.array([2**40]), np.array([7])
-    totals, running = np.array([0.5, 3]), np.array([10.0, 20])
-    cuda.ops.advance(32, position, step, totals, running)
-    assert (position.item(), step.item(), running.tolist()) == (2**40 + 32, 8, [10.5, 23])
-    assert totals.tolist() == [0.5, 3]
+    totals, running = np.arange(sums) + 0.5, guarded((sums,), np.float64)
+    running.array[...] = range(10, 10 + sums)
+    cuda.ops.advance(32, position, step, totals, running.array)
+    assert (position.item(), step.item()) == (2**40 + 32, 8)
+    np.testing.assert_array_equal(running.array, 2 * np.arange(sums) + 10.5)
+    assert not running.damage()
 
 
 def test_advance_without_step_and_totals(cuda):

@@ -5,8 +5,9 @@ import weakref
 import numpy as np
 import pytest
 
-from fastconv import _core, layers, losses, models, optimizers, utils
+from fastconv import _core, layers, models, optimizers, utils
 from fastconv.models import networks
+from fastconv.models.objective import Objective
 from fastconv.ops import get_ops
 from fastconv.plan.executor import Executor
 
@@ -19,13 +20,14 @@ def small_model():
 
 
 def executor_of(model, optimizer=None):
-    return Executor(model, get_ops("cpu"), losses.CategoricalCrossentropy(), optimizer or optimizers.Adam(0.01))
+    return Executor(model, get_ops("cpu"), Objective("categorical_crossentropy"), optimizer or optimizers.Adam(0.01))
 
 
 def load(plan, seed=0):
     rng = np.random.default_rng(seed)
-    plan.x[...] = rng.normal(size=plan.x.shape)
-    plan.labels[...] = np.eye(plan.labels.shape[1])[rng.integers(plan.labels.shape[1], size=len(plan.labels))]
+    x, labels = plan.slots
+    x[...] = rng.normal(size=x.shape)
+    labels[...] = np.eye(labels.shape[1])[rng.integers(labels.shape[1], size=len(labels))]
 
 
 def test_a_plan_is_made_once_per_mode_and_batch_size():
@@ -93,12 +95,12 @@ def test_the_batch_size_is_a_plans_not_the_models():
     executor = executor_of(model)
     whole, part = executor.plan("predict", 6), executor.plan("predict", 2)
     x = np.random.default_rng(1).normal(size=(6, 8, 8, 3))
-    whole.x[...] = x
+    whole.inputs[0][...] = x
     whole.run()
-    expected = whole.y.copy()
-    part.x[...] = x[2:4]
+    expected = whole.outputs[0].copy()
+    part.inputs[0][...] = x[2:4]
     part.run()
-    np.testing.assert_array_equal(part.y, expected[2:4])
+    np.testing.assert_array_equal(part.outputs[0], expected[2:4])
 
 
 def test_steps_have_the_same_bits_for_any_number_of_threads():

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from fake_device import FakeMemory, FakeOps
 
-from fastconv import layers, losses, models, optimizers, utils
+from fastconv import layers, models, optimizers, utils
+from fastconv.models.objective import Objective
 from fastconv.ops import get_ops
 from fastconv.plan.executor import Executor
 
@@ -21,7 +22,7 @@ def small_model():
 
 
 def executor_of(model, ops, optimizer=None, **more):
-    return Executor(model, ops, losses.CategoricalCrossentropy(), optimizer or optimizers.Adam(0.01), **more)
+    return Executor(model, ops, Objective("categorical_crossentropy"), optimizer or optimizers.Adam(0.01), **more)
 
 
 def train(executor, steps=1, batch=4, seed=0):
@@ -29,8 +30,8 @@ def train(executor, steps=1, batch=4, seed=0):
     rng, totals = np.random.default_rng(seed), []
     for _ in range(steps):
         plan = executor.plan("train", batch)
-        executor.memory.upload(plan.x, rng.normal(size=plan.x.shape))
-        executor.memory.upload(plan.labels, np.eye(4)[rng.integers(4, size=batch)])
+        executor.memory.upload(plan.inputs[0], rng.normal(size=plan.inputs[0].shape))
+        executor.memory.upload(plan.targets[0], np.eye(4)[rng.integers(4, size=batch)])
         executor.train_step(plan)
         totals.append(executor.memory.download(plan.totals).tolist())
     return totals

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fastconv import layers, losses, models, optimizers, utils
+from fastconv import layers, models, optimizers, utils
 from fastconv.models import networks
+from fastconv.models.objective import Objective
 from fastconv.ops import get_ops
 from fastconv.plan import fuse
 from fastconv.plan.executor import Executor
@@ -25,15 +26,14 @@ def train(fused, act=layers.LeakyReLU, backend="numpy", dtype=np.float64, batch=
     """The plan, and every weight by its path, after three steps."""
     utils.set_random_seed(3)
     utils.clear_session()
-    executor = Executor(
-        network(act), get_ops(backend), losses.CategoricalCrossentropy(), optimizers.SGD(0.1), fuse=fused, dtype=dtype
-    )
+    loss, sgd = Objective("categorical_crossentropy"), optimizers.SGD(0.1)
+    executor = Executor(network(act), get_ops(backend), loss, sgd, fuse=fused, dtype=dtype)
     plan = executor.plan("train", batch)
     executor.arena.fill_with_nan()
     rng = np.random.default_rng(4)
-    x, labels = rng.normal(size=plan.x.shape), np.eye(5)[rng.integers(5, size=batch)]
+    x, labels = rng.normal(size=plan.inputs[0].shape), np.eye(5)[rng.integers(5, size=batch)]
     for _ in range(3):
-        plan.x[...], plan.labels[...] = x, labels
+        plan.inputs[0][...], plan.targets[0][...] = x, labels
         executor.train_step(plan)
     return plan, {weight.path: view.copy() for weight, view in executor.store.views.items()}
 
@@ -109,11 +109,12 @@ def test_first_wgrad_in_dgrad_by_compiled_kernels():
     for fused in (fuse.ALL, names_until("dead_bias")):
         utils.set_random_seed(3)
         utils.clear_session()
-        loss, sgd = losses.CategoricalCrossentropy(), optimizers.SGD(0.1)
+        loss, sgd = Objective("categorical_crossentropy"), optimizers.SGD(0.1)
         executor = Executor(networks.cnn(), get_ops("cpu"), loss, sgd, fuse=fused)
         plan = executor.plan("train", 32)
         rng = np.random.default_rng(4)
-        plan.x[...], plan.labels[...] = rng.random(plan.x.shape), np.eye(10)[rng.integers(10, size=32)]
+        x, labels = plan.slots
+        x[...], labels[...] = rng.random(x.shape), np.eye(10)[rng.integers(10, size=32)]
         executor.train_step(plan)
         assert ("x_dw" in [name for step in plan.steps for name in step.writes]) == ("first_wgrad_in_dgrad" in fused)
         weights.append({weight.path: view.copy() for weight, view in executor.store.views.items()}["conv2d/kernel"])
@@ -125,7 +126,7 @@ def test_first_wgrad_in_dgrad_leaves_an_output_that_others_read():
     x = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(x))
     x = layers.Add()([layers.Conv2D(4, 3, padding="same")(x), layers.Conv2D(4, 3, padding="same")(x)])
     model = models.Model(image, layers.Dense(5, activation="softmax")(layers.Flatten()(x)))
-    executor = Executor(model, get_ops("numpy"), losses.CategoricalCrossentropy(), optimizers.SGD(0.1))
+    executor = Executor(model, get_ops("numpy"), Objective("categorical_crossentropy"), optimizers.SGD(0.1))
     assert not any("x_dw" in step.writes for step in executor.plan("train", 16).steps)
 
 
@@ -134,7 +135,7 @@ def test_first_wgrad_in_dgrad_leaves_a_convolution_behind_a_normalization_of_the
     for _ in range(2):
         x = layers.Conv2D(4, 3, padding="same")(layers.BatchNormalization()(x))
     model = models.Model(image, layers.Dense(5, activation="softmax")(layers.Flatten()(x)))
-    executor = Executor(model, get_ops("numpy"), losses.CategoricalCrossentropy(), optimizers.SGD(0.1))
+    executor = Executor(model, get_ops("numpy"), Objective("categorical_crossentropy"), optimizers.SGD(0.1))
     assert not any("x_dw" in step.writes for step in executor.plan("train", 16).steps)
 
 
@@ -148,7 +149,7 @@ def test_bn_act_leaves_a_normalized_tensor_that_others_read():
     x = layers.BatchNormalization()(layers.Dense(6)(x))
     x = layers.Add()([x, layers.LeakyReLU()(x)])
     model = models.Model(image, layers.Dense(5, activation="softmax")(x))
-    executor = Executor(model, get_ops("numpy"), losses.CategoricalCrossentropy(), optimizers.SGD(0.1))
+    executor = Executor(model, get_ops("numpy"), Objective("categorical_crossentropy"), optimizers.SGD(0.1))
     assert "leaky_relu_forward" in ops_of(executor.plan("train", 4))
 
 
@@ -157,7 +158,7 @@ def test_bn_on_load_leaves_a_normalized_tensor_that_others_read():
     x = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(x))
     x = layers.Add()([x, layers.Conv2D(4, 3, padding="same")(x)])
     model = models.Model(image, layers.Dense(5, activation="softmax")(layers.Flatten()(x)))
-    executor = Executor(model, get_ops("numpy"), losses.CategoricalCrossentropy(), optimizers.SGD(0.1))
+    executor = Executor(model, get_ops("numpy"), Objective("categorical_crossentropy"), optimizers.SGD(0.1))
     assert "batchnorm_apply" in ops_of(executor.plan("train", 16))
 
 
@@ -166,7 +167,7 @@ def test_the_bias_of_a_layer_used_twice_keeps_its_gradient():
     x = image = layers.Input((6, 6, 3))
     x = shared(layers.BatchNormalization()(shared(x)))
     model = models.Model(image, layers.Dense(5, activation="softmax")(layers.Flatten()(x)))
-    executor = Executor(model, get_ops("numpy"), losses.CategoricalCrossentropy(), optimizers.SGD(0.1))
+    executor = Executor(model, get_ops("numpy"), Objective("categorical_crossentropy"), optimizers.SGD(0.1))
     steps = executor.plan("train", 16).steps
     assert ["db" in s.writes for s in steps if s.op == "conv2d_backward"] == [True, True]
 

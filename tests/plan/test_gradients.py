@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fastconv import layers, losses, models, optimizers, utils
+from fastconv import layers, models, optimizers, utils
+from fastconv.models.objective import Objective
 from fastconv.ops import get_ops
 from fastconv.plan.executor import Executor
 
@@ -55,15 +56,15 @@ class Case:
         rng = np.random.default_rng(2)
         for weight in model.trainable_weights:
             weight.array += rng.normal(size=weight.shape) * 0.3
-        loss, optimizer = losses.CategoricalCrossentropy(), optimizers.SGD(0.0)  # weights stay where they are
+        loss, optimizer = Objective("categorical_crossentropy"), optimizers.SGD(0.0)  # weights stay where they are
         self.executor = Executor(model, get_ops("numpy"), loss, optimizer, fuse=fuse, dtype=np.float64)
         self.plan = self.executor.plan("train", 6)
         self.executor.arena.fill_with_nan()
-        self.x = rng.normal(size=self.plan.x.shape)
+        self.x = rng.normal(size=self.plan.inputs[0].shape)
         self.labels = np.eye(5)[rng.integers(5, size=6)]
 
     def loss(self) -> float:
-        self.plan.x[...], self.plan.labels[...] = self.x, self.labels
+        self.plan.inputs[0][...], self.plan.targets[0][...] = self.x, self.labels
         self.plan.run()  # without counting the step: dropout keeps its mask
         return self.plan.totals[0] / len(self.x)
 
@@ -88,7 +89,7 @@ def test_gradients_match_finite_differences(network):
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda f: f.__name__)
 def test_the_first_layer_gets_no_input_gradient(network):
     case = Case(network)
-    x = case.plan.graph.x
+    x = case.plan.graph.inputs[0]
     producers = [s for s in case.plan.steps if s.op in ("conv2d_dgrad", "leaky_relu_backward")]
     first = next(s for s in case.plan.steps if x in (b.root for b in s.reads.values()))
     assert all(s.writes["dx"].name != f"d {x.name}" for s in producers), first

@@ -1,7 +1,8 @@
 """Memory passes counted from a plan, against counts by hand."""
 
-from fastconv import layers, losses, models, optimizers
+from fastconv import layers, models, optimizers
 from fastconv.models import networks
+from fastconv.models.objective import Objective
 from fastconv.ops import get_ops
 from fastconv.plan import fuse
 from fastconv.plan.executor import Executor
@@ -13,7 +14,7 @@ X, Y, LOGITS = (4 * BATCH * numbers for numbers in (4 * 4 * 3, 4 * 4 * 8, 5))  #
 
 def plan_of(output, image, fused=()):
     model = models.Model(image, output)
-    ops, loss, optimizer = get_ops("cpu"), losses.CategoricalCrossentropy(), optimizers.SGD()
+    ops, loss, optimizer = get_ops("cpu"), Objective("categorical_crossentropy"), optimizers.SGD()
     return Executor(model, ops, loss, optimizer, fuse=fused).plan("train", BATCH)
 
 
@@ -74,7 +75,7 @@ def test_the_gradient_of_a_shared_weight_is_no_activation():
 def test_no_fusion_adds_a_pass_and_all_together_leave_less_than_5():
     passes = []
     for count in range(len(fuse.ALL) + 1):
-        loss, optimizer = losses.CategoricalCrossentropy(), optimizers.Adam()
+        loss, optimizer = Objective("categorical_crossentropy"), optimizers.Adam()
         model = networks.cnn()
         passes.append(
             memory_passes(Executor(model, get_ops("cpu"), loss, optimizer, fuse.ALL[:count]).plan("train", 32))
@@ -95,7 +96,7 @@ def test_batch_normalization_of_the_images_has_sums_alone_backward():
 
 
 def test_a_backward_pass_of_two_kernels_reads_its_inputs_twice(monkeypatch):
-    ops, loss, optimizer = get_ops("cpu"), losses.CategoricalCrossentropy(), optimizers.SGD()
+    ops, loss, optimizer = get_ops("cpu"), Objective("categorical_crossentropy"), optimizers.SGD()
     fused = [name for name in fuse.ALL if name != "first_wgrad_in_dgrad"]
     plan = Executor(networks.cnn(), ops, loss, optimizer, fuse=fused).plan("train", 32)
     once = traffic(plan)

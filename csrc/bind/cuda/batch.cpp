@@ -25,11 +25,12 @@ void register_cuda_batch(py::module_& m) {
       py::arg("offset"), py::arg("stream"));
   m.def(
       "advance",
-      [](int64_t batch, Address position, Address step, Address totals, Address running, Address stream) {
+      [](int64_t batch, Address position, Address step, Address totals, Address running, int64_t sums, Address stream) {
         cuda::advance(batch, at<int64_t>(position), at<int64_t>(step), at<const double>(totals), at<double>(running),
-                      stream_at(stream));
+                      sums, stream_at(stream));
       },
-      py::arg("batch"), py::arg("position"), py::arg("step"), py::arg("totals"), py::arg("running"), py::arg("stream"));
+      py::arg("batch"), py::arg("position"), py::arg("step"), py::arg("totals"), py::arg("running"), py::arg("sums"),
+      py::arg("stream"));
 }
 
 }  // namespace fastconv::bind
