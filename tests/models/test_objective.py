@@ -39,11 +39,11 @@ def test_a_single_output_has_the_loss_and_its_metrics():
 
 
 def test_several_outputs_have_their_losses_and_metrics_under_their_names():
-    objective = two({"b": SPARSE, "a": CE}, metrics={"b": "acc", "a": [Spread("wide")]}, loss_weights=[2, 0.5])
+    objective = two({"b": SPARSE, "a": CE}, metrics={"b": "acc", "a": [Spread("wide"), "acc"]}, loss_weights=[3, 0.5])
     assert objective.size == 2 + 3 + 2
     found = objective.results(np.array([4.0, 1, 5, 2, 9, 8, 3]), 4)
-    assert found == {"loss": 2 * 1 + 0.5 * 2, "a_loss": 1, "b_loss": 2, "a_wide": 7, "b_acc": 0.75}
-    assert list(found) == ["loss", "a_loss", "b_loss", "a_wide", "b_acc"]
+    assert found == {"loss": 3 * 1 + 0.5 * 2, "a_loss": 1, "b_loss": 2, "a_acc": 0.25, "a_wide": 7, "b_acc": 0.75}
+    assert list(found) == ["loss", "a_loss", "b_loss", "a_acc", "a_wide", "b_acc"]
 
 
 def test_one_loss_or_metric_stands_for_all_outputs():
@@ -82,9 +82,9 @@ def test_what_is_not_for_these_outputs_is_refused(arguments, message):
 
 
 class TwoHeads:
-    """Two inputs, added behind a layer they share; two outputs, one of them the other's input, too."""
+    """Two inputs, added behind a layer they share; two outputs, one of them the other's input, or the same twice."""
 
-    def __init__(self):
+    def __init__(self, same=False):
         utils.set_random_seed(3)
         self.inputs = [layers.Input((6,)), layers.Input((6,))]
         self.layers = SimpleNamespace(
@@ -92,19 +92,19 @@ class TwoHeads:
         )
         self.layers.first.build((None, 6))
         self.layers.second.build((None, 3))
-        self.weights = self.layers.first.weights + self.layers.second.weights
+        self.same, self.weights = same, self.layers.first.weights + (not same) * self.layers.second.weights
 
     def emit(self, graph, *inputs):
         middle = self.layers.add.emit(graph, *(self.layers.first.emit(graph, x) for x in inputs))
-        return [middle, self.layers.second.emit(graph, middle)]
+        return [middle, middle if self.same else self.layers.second.emit(graph, middle)]
 
 
 class Case:
     """The heads with crossentropies of logits, in float64."""
 
-    def __init__(self):
+    def __init__(self, same=False):
         loss = [losses.CategoricalCrossentropy(True), losses.SparseCategoricalCrossentropy(True)]
-        self.model, objective = TwoHeads(), Objective(loss, metrics="acc", output_names=["a", "b"])
+        self.model, objective = TwoHeads(same), Objective(loss, metrics="acc", output_names=["a", "b"])
         ops, sgd = get_ops("numpy"), optimizers.SGD(0.0)
         self.executor = Executor(self.model, ops, objective, sgd, dtype=np.float64)
         self.plan = self.executor.plan("train", BATCH)
@@ -137,8 +137,9 @@ def test_every_loss_and_count_is_in_its_entry():
     np.testing.assert_allclose(case.totals(), expected, rtol=1e-13)
 
 
-def test_the_gradient_is_that_of_the_sum_of_all_losses():
-    case = Case()
+@pytest.mark.parametrize("same", [False, True])
+def test_the_gradient_is_that_of_the_sum_of_all_losses(same):
+    case = Case(same)
     case.totals()
     gradient, parameters = case.executor.store.gradient.copy(), case.executor.store.trainable
     for i in np.flatnonzero(gradient):
