@@ -25,8 +25,20 @@ inline f32v div(f32v a, f32v b) noexcept { return _mm256_div_ps(a, b); }
 inline f32v fma(f32v a, f32v b, f32v c) noexcept { return _mm256_fmadd_ps(a, b, c); }
 inline f32v sqrt(f32v a) noexcept { return _mm256_sqrt_ps(a); }
 inline f32v max(f32v a, f32v b) noexcept { return _mm256_max_ps(a, b); }
+inline f32v min(f32v a, f32v b) noexcept { return _mm256_min_ps(a, b); }
 inline f32v where_positive(f32v x, f32v a, f32v b) noexcept {
   return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ));
+}
+
+inline f32v pow2(f32v n) noexcept {
+  const f32v biased = _mm256_add_ps(n, _mm256_set1_ps(kExponentToBits));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(biased), 23));
+}
+inline f32v split(f32v x, f32v& n) noexcept {
+  const __m256i bits = _mm256_castps_si256(x);
+  const __m256i exponent = _mm256_srai_epi32(_mm256_sub_epi32(bits, _mm256_set1_epi32(kSqrtHalfBits)), 23);
+  n = _mm256_cvtepi32_ps(exponent);
+  return _mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32(exponent, 23)));
 }
 
 inline f32v zip_low(f32v a, f32v b) noexcept {

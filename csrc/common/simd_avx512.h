@@ -23,8 +23,20 @@ inline f32v div(f32v a, f32v b) noexcept { return _mm512_div_ps(a, b); }
 inline f32v fma(f32v a, f32v b, f32v c) noexcept { return _mm512_fmadd_ps(a, b, c); }
 inline f32v sqrt(f32v a) noexcept { return _mm512_sqrt_ps(a); }
 inline f32v max(f32v a, f32v b) noexcept { return _mm512_max_ps(a, b); }
+inline f32v min(f32v a, f32v b) noexcept { return _mm512_min_ps(a, b); }
 inline f32v where_positive(f32v x, f32v a, f32v b) noexcept {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), b, a);
+}
+
+inline f32v pow2(f32v n) noexcept {
+  const f32v biased = _mm512_add_ps(n, _mm512_set1_ps(kExponentToBits));
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(biased), 23));
+}
+inline f32v split(f32v x, f32v& n) noexcept {
+  const __m512i bits = _mm512_castps_si512(x);
+  const __m512i exponent = _mm512_srai_epi32(_mm512_sub_epi32(bits, _mm512_set1_epi32(kSqrtHalfBits)), 23);
+  n = _mm512_cvtepi32_ps(exponent);
+  return _mm512_castsi512_ps(_mm512_sub_epi32(bits, _mm512_slli_epi32(exponent, 23)));
 }
 
 inline f32v zip_low(f32v a, f32v b) noexcept {

@@ -29,7 +29,17 @@ inline f32v div(f32v a, f32v b) noexcept { return vdivq_f32(a, b); }
 inline f32v fma(f32v a, f32v b, f32v c) noexcept { return vfmaq_f32(c, a, b); }
 inline f32v sqrt(f32v a) noexcept { return vsqrtq_f32(a); }
 inline f32v max(f32v a, f32v b) noexcept { return vmaxq_f32(a, b); }
+inline f32v min(f32v a, f32v b) noexcept { return vminq_f32(a, b); }
 inline f32v where_positive(f32v x, f32v a, f32v b) noexcept { return vbslq_f32(vcgtq_f32(x, vdupq_n_f32(0.0f)), a, b); }
+inline f32v pow2(f32v n) noexcept {
+  return vreinterpretq_f32_s32(vshlq_n_s32(vreinterpretq_s32_f32(vaddq_f32(n, vdupq_n_f32(kExponentToBits))), 23));
+}
+inline f32v split(f32v x, f32v& n) noexcept {
+  const int32x4_t bits = vreinterpretq_s32_f32(x);
+  const int32x4_t exponent = vshrq_n_s32(vsubq_s32(bits, vdupq_n_s32(kSqrtHalfBits)), 23);
+  n = vcvtq_f32_s32(exponent);
+  return vreinterpretq_f32_s32(vsubq_s32(bits, vshlq_n_s32(exponent, 23)));
+}
 inline f32v zip_low(f32v a, f32v b) noexcept { return vzip1q_f32(a, b); }
 inline f32v zip_high(f32v a, f32v b) noexcept { return vzip2q_f32(a, b); }
 

@@ -6,6 +6,7 @@ namespace fastconv::FASTCONV_ISA {
 namespace {
 
 typedef float f32v __attribute__((vector_size(16)));
+typedef int32_t i32v __attribute__((vector_size(16)));
 typedef float f32v_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
 constexpr int kLanes = 4;
 
@@ -31,7 +32,14 @@ inline f32v sqrt(f32v a) noexcept {
   return a;
 }
 inline f32v max(f32v a, f32v b) noexcept { return a > b ? a : b; }
+inline f32v min(f32v a, f32v b) noexcept { return a < b ? a : b; }
 inline f32v where_positive(f32v x, f32v a, f32v b) noexcept { return x > zero() ? a : b; }
+inline f32v pow2(f32v n) noexcept { return f32v(i32v(n + kExponentToBits) << 23); }
+inline f32v split(f32v x, f32v& n) noexcept {
+  const i32v exponent = (i32v(x) - kSqrtHalfBits) >> 23;
+  n = __builtin_convertvector(exponent, f32v);
+  return f32v(i32v(x) - (exponent << 23));
+}
 inline f32v zip_low(f32v a, f32v b) noexcept { return f32v{a[0], b[0], a[1], b[1]}; }
 inline f32v zip_high(f32v a, f32v b) noexcept { return f32v{a[2], b[2], a[3], b[3]}; }
 
