@@ -11,6 +11,7 @@ from ops_conv import OPS, workspace
 COUNTER = (np.array([1]), np.array([2]))  # seed and step of Dropout
 RATE = np.array([1e-3], np.float32)
 SLOPE = 0.3
+GELU = ("gelu", ())  # the one with most arithmetic
 
 
 class Kernel(NamedTuple):
@@ -54,6 +55,8 @@ def activations(shape, rng) -> list[Kernel]:
     return [
         Kernel("leaky_relu_forward", lambda: OPS.leaky_relu_forward(x, y, SLOPE), 2 * size),
         Kernel("leaky_relu_backward", lambda: OPS.leaky_relu_backward(dy, x, y, SLOPE), 3 * size),
+        Kernel("activation_forward", lambda: OPS.activation_forward(x, y, *GELU), 2 * size),
+        Kernel("activation_backward", lambda: OPS.activation_backward(dy, x, y, *GELU), 3 * size),
         Kernel("dropout_forward", lambda: OPS.dropout_forward(x, *COUNTER, y, 0.5, 0), 2 * size),
         Kernel("dropout_backward", lambda: OPS.dropout_backward(dy, *COUNTER, y, 0.5, 0), 2 * size),
         Kernel("add_forward", lambda: OPS.add_forward(x, dy, y), 3 * size),

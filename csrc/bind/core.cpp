@@ -11,6 +11,7 @@ namespace py = pybind11;
 
 void register_conv2d(py::module_& m);
 void register_leaky_relu(py::module_& m);
+void register_activation(py::module_& m);
 void register_batchnorm(py::module_& m);
 void register_softmax_xent(py::module_& m);
 void register_dropout(py::module_& m);
@@ -32,6 +33,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("set_num_threads", &set_num_threads, pybind11::arg("threads"));
   bind::register_conv2d(m);
   bind::register_leaky_relu(m);
+  bind::register_activation(m);
   bind::register_batchnorm(m);
   bind::register_softmax_xent(m);
   bind::register_dropout(m);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastconv.layers.activation import Activation, LeakyReLU, ReLU
+from fastconv.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from fastconv.layers.base import Layer
 from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.conv2d import Conv2D
@@ -12,6 +12,7 @@ from fastconv.layers.dropout import Dropout
 from fastconv.layers.merge import Add
 
 __all__ = [
+    "ELU",
     "Activation",
     "Add",
     "BatchNormalization",
@@ -24,4 +25,5 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "ReLU",
+    "Softmax",
 ]

@@ -1,16 +1,36 @@
-"""LeakyReLU, ReLU, Activation, and the activations that other layers name."""
+"""Activations: as layers, and by the names that other layers take."""
 
 from __future__ import annotations
 
 import math
 import numbers
+from typing import Any
 
 from fastconv.layers.base import Layer, Shape
 
 LEAKY_RELU_FUNCTION_SLOPE = 0.2  # of activation="leaky_relu" in Keras; the layer LeakyReLU has 0.3
 
 _SLOPES = {"relu": 0.0, "leaky_relu": LEAKY_RELU_FUNCTION_SLOPE}
-_KNOWN = ("leaky_relu", "linear", "relu", "softmax")
+# Function and parameters of activation_forward; gelu_tanh is Keras' gelu(approximate=True).
+_FUNCTIONS = {
+    "elu": ("elu", (1.0,)),
+    "exponential": ("exponential", ()),
+    "gelu": ("gelu", ()),
+    "gelu_tanh": ("gelu_tanh", ()),
+    "hard_sigmoid": ("hard_sigmoid", ()),
+    "hard_silu": ("hard_silu", ()),
+    "hard_swish": ("hard_silu", ()),
+    "mish": ("mish", ()),
+    "relu6": ("relu", (0.0, 6.0, 0.0)),
+    "selu": ("selu", ()),
+    "sigmoid": ("sigmoid", ()),
+    "silu": ("silu", ()),
+    "softplus": ("softplus", ()),
+    "softsign": ("softsign", ()),
+    "swish": ("silu", ()),
+    "tanh": ("tanh", ()),
+}
+NAMES = tuple(sorted({"linear", "softmax", *_SLOPES, *_FUNCTIONS}))
 
 
 def check_activation(name: str | None) -> str:
@@ -21,14 +41,21 @@ def check_activation(name: str | None) -> str:
     """
     if name is None:
         return "linear"
-    if name not in _KNOWN:
-        raise ValueError(f"activation: expected None or one of {list(_KNOWN)}. Received: activation={name!r}")
+    if name not in NAMES:
+        raise ValueError(f"activation: expected None or one of {list(NAMES)}. Received: activation={name!r}")
     return name
 
 
 def emit_leaky_relu(graph, x, slope: float, name: str):
     y = graph.buffer(x.shape, f"{name}.activation")
     graph.emit("leaky_relu_forward", {"y": y}, x=x, slope=slope)
+    return y
+
+
+def emit_function(graph, x, function: str, parameters: tuple[float, ...], name: str):
+    """Emits a function of the table in csrc/activation/functions.h."""
+    y = graph.buffer(x.shape, f"{name}.activation")
+    graph.emit("activation_forward", {"y": y}, x=x, function=function, parameters=parameters)
     return y
 
 
@@ -40,7 +67,15 @@ def emit_activation(graph, activation: str, x, name: str):
         return y
     if activation in _SLOPES:
         return emit_leaky_relu(graph, x, _SLOPES[activation], name)
+    if activation in _FUNCTIONS:
+        return emit_function(graph, x, *_FUNCTIONS[activation], name)
     return x
+
+
+def _not_negative(value: Any, name: str, none: str = "") -> float:
+    if not isinstance(value, numbers.Real) or not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name}: expected {none}a number >= 0. Received: {name}={value!r}")
+    return float(value)
 
 
 class LeakyReLU(Layer):
@@ -65,31 +100,107 @@ class LeakyReLU(Layer):
         alpha: float | None = None,
     ):
         super().__init__(name, input_shape)
-        slope = negative_slope if alpha is None else alpha
-        if not isinstance(slope, numbers.Real) or not (math.isfinite(slope) and slope >= 0):
-            raise ValueError(f"negative_slope: expected a number >= 0. Received: negative_slope={slope!r}")
-        self.negative_slope = float(slope)
+        self.negative_slope = _not_negative(negative_slope if alpha is None else alpha, "negative_slope")
 
     def emit(self, graph, x):
         return emit_leaky_relu(graph, x, self.negative_slope, self.name)
 
 
 class ReLU(Layer):
-    """max(x, 0).
+    """max(x, 0), or with arguments: max_value where x is above it, x above the threshold, and below that
+    negative_slope * (x - threshold).
+
+    Args:
+        max_value: largest output, None for no limit.
+        negative_slope: factor below the threshold.
+        threshold: where the slope begins.
 
     Input and output shape: any.
+    Raises: ValueError if an argument is negative or not a number.
     Source: keras.layers.ReLU.
+
+    >>> ReLU(max_value=6).max_value
+    6.0
     """
 
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+        name: str | None = None,
+        input_shape: Shape | None = None,
+    ):
+        super().__init__(name, input_shape)
+        self.max_value = None if max_value is None else _not_negative(max_value, "max_value", "None or ")
+        self.negative_slope = _not_negative(negative_slope, "negative_slope")
+        self.threshold = _not_negative(threshold, "threshold")
+
     def emit(self, graph, x):
-        return emit_leaky_relu(graph, x, 0.0, self.name)
+        if self.max_value is None and self.threshold == 0:
+            return emit_leaky_relu(graph, x, self.negative_slope, self.name)
+        largest = math.inf if self.max_value is None else self.max_value
+        return emit_function(graph, x, "relu", (self.negative_slope, largest, self.threshold), self.name)
+
+
+class ELU(Layer):
+    """x where x > 0, else alpha * (exp(x) - 1).
+
+    Args:
+        alpha: minus the limit far below 0.
+
+    Input and output shape: any.
+    Raises: ValueError if alpha is not a finite number.
+    Source: keras.layers.ELU; Clevert et al. 2015, arXiv:1511.07289.
+
+    >>> ELU().alpha
+    1.0
+    """
+
+    def __init__(self, alpha: float = 1.0, name: str | None = None, input_shape: Shape | None = None):
+        super().__init__(name, input_shape)
+        if not isinstance(alpha, numbers.Real) or not math.isfinite(alpha):
+            raise ValueError(f"alpha: expected a finite number. Received: alpha={alpha!r}")
+        self.alpha = float(alpha)
+
+    def emit(self, graph, x):
+        return emit_function(graph, x, "elu", (self.alpha,), self.name)
+
+
+class Softmax(Layer):
+    """exp(x) divided by its sum over the last axis. A cross-entropy after it is computed from x.
+
+    Args:
+        axis: of the sum; only the last one.
+
+    Input and output shape: (N, ..., C).
+    Raises: ValueError when it is called on a tensor whose last axis is another.
+    Source: keras.layers.Softmax.
+
+    >>> Softmax().compute_output_shape((8, 10))
+    (8, 10)
+    """
+
+    def __init__(self, axis: int = -1, name: str | None = None, input_shape: Shape | None = None):
+        super().__init__(name, input_shape)
+        self.axis = axis
+
+    def compute_output_shape(self, input_shape):
+        if self.axis not in (-1, len(input_shape) - 1):
+            raise ValueError(f"axis: expected -1 or {len(input_shape) - 1}, the last one. Received: axis={self.axis!r}")
+        return tuple(input_shape)
+
+    def emit(self, graph, x):
+        return emit_activation(graph, "softmax", x, self.name)
 
 
 class Activation(Layer):
     """An activation by its name.
 
     Args:
-        activation: "linear", "relu", "leaky_relu" (slope 0.2, as in Keras) or "softmax" (over the last axis).
+        activation: None, "linear", "relu", "relu6", "leaky_relu" (slope 0.2, as in Keras), "elu", "selu", "gelu",
+            "gelu_tanh" (Keras' gelu with approximate=True), "silu" or "swish", "hard_silu" or "hard_swish", "sigmoid",
+            "hard_sigmoid", "tanh", "softplus", "softsign", "exponential", "mish" or "softmax" (over the last axis).
 
     Input and output shape: any.
     Raises: ValueError listing the known names.

@@ -15,7 +15,7 @@ class Conv2D(Layer):
         kernel_size: int or (R, S), in pixels.
         strides: int or (vertical, horizontal), in pixels.
         padding: "valid" (none) or "same" (output = ceil(input / stride); an odd zero goes bottom and right).
-        activation: None, "linear", "relu", "leaky_relu" or "softmax", applied to the result.
+        activation: None or a name that `Activation` takes; applied to the result.
         use_bias: add one number per filter. Redundant before BatchNormalization, whose mean takes it out again.
         kernel_initializer: name or callable from shape to array.
         bias_initializer: likewise.

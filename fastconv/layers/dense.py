@@ -13,7 +13,7 @@ class Dense(Layer):
 
     Args:
         units: number of outputs.
-        activation: None, "linear", "relu", "leaky_relu" or "softmax".
+        activation: None or a name that `Activation` takes.
         use_bias: add one number per unit.
         kernel_initializer: name or callable from shape to array.
         bias_initializer: likewise.

@@ -137,6 +137,12 @@ class CpuOps:
     def leaky_relu_backward(self, dy, x, dx, slope):
         _core.leaky_relu_backward(dy, x, dx, slope)
 
+    def activation_forward(self, x, y, function, parameters):
+        _core.activation_forward(x, y, function, parameters)
+
+    def activation_backward(self, dy, x, dx, function, parameters):
+        _core.activation_backward(dy, x, dx, function, parameters)
+
     def softmax_forward(self, x, y):
         _core.softmax_forward(x, y)
 

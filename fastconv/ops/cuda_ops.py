@@ -13,11 +13,12 @@ import numpy as np
 from fastconv import config
 from fastconv.ops.cuda_arrays import FLOAT, rows_of
 from fastconv.ops.cuda_conv2d import CudaConv2D
+from fastconv.ops.cuda_elementwise import CudaElementwise
 
 _WORD_TYPES = (FLOAT, np.dtype(np.int32))  # of labels
 
 
-class CudaOps(CudaConv2D):
+class CudaOps(CudaConv2D, CudaElementwise):
     """See `fastconv.ops.protocol.Ops` for what each method computes.
 
     Args:

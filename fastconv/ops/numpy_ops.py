@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastconv.ops.memory import HOST
+from fastconv.ops.numpy_elementwise import NumpyElementwise
 
 
 def _windows(geometry, padded, r, s):
@@ -83,7 +84,7 @@ def philox_uniform(seed: int, stream: int, step: int, count: int) -> np.ndarray:
     return (words >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-class NumpyOps:
+class NumpyOps(NumpyElementwise):
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "numpy"

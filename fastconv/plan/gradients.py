@@ -108,6 +108,12 @@ def leaky_relu(back: Backward, step: Step, dy: Buffer) -> None:
     back.contribute(x, "leaky_relu_backward", dy=dy, x=x, slope=step.attrs["slope"])
 
 
+@gradient_of("activation_forward")
+def activation(back: Backward, step: Step, dy: Buffer) -> None:
+    x = step.reads["x"]
+    back.contribute(x, "activation_backward", dy=dy, x=x, **step.attrs)
+
+
 @gradient_of("softmax_forward")
 def softmax(back: Backward, step: Step, dy: Buffer) -> None:
     back.contribute(step.reads["x"], "softmax_backward", dy=dy, y=step.writes["y"])

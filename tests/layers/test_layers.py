@@ -56,6 +56,10 @@ def test_output_shapes(layer, shape, expected):
         (lambda: layers.Dense("ten"), r"units='ten'"),
         (lambda: layers.Dropout(1.5), r"rate=1.5"),
         (lambda: layers.LeakyReLU(-0.1), r"negative_slope=-0.1"),
+        (lambda: layers.ReLU(max_value=-1), r"max_value: expected None or a number >= 0. Received: max_value=-1"),
+        (lambda: layers.ReLU(negative_slope=None), r"negative_slope: expected a number >= 0"),
+        (lambda: layers.ReLU(threshold=-0.5), r"threshold=-0.5"),
+        (lambda: layers.ELU("1"), r"alpha: expected a finite number. Received: alpha='1'"),
         (lambda: layers.BatchNormalization(momentum=1.5), r"momentum=1.5"),
         (lambda: layers.BatchNormalization(epsilon=0), r"epsilon=0"),
         (lambda: layers.Activation("sotfmax"), r"softmax.*sotfmax"),
@@ -77,6 +81,7 @@ def test_settings_out_of_range_are_refused(make, message):
         (lambda: layers.Conv2D(4, 5), (3, 3, 1), r"kernel_size.*\(5, 5\).*\(3, 3\)"),
         (lambda: layers.BatchNormalization(axis=1), (8, 8, 3), r"axis: expected -1 or 3.*axis=1"),
         (lambda: layers.Add(), (8,), r"two or more inputs"),
+        (lambda: layers.Softmax(axis=1), (8, 3), r"axis: expected -1 or 2, the last one. Received: axis=1"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(layer, shape, message):

@@ -12,6 +12,7 @@ import pytest
 import shapes
 from helpers import REFERENCE, small_integers
 
+from fastconv.ops.numpy_elementwise import ACTIVATIONS
 from fastconv.ops.numpy_ops import philox_uniform
 
 STEP = 1e-6  # of central differences, whose error is about STEP**2 + 1e-16 / STEP
@@ -171,6 +172,20 @@ def test_leaky_relu_by_hand():
     with np.errstate(invalid="ignore"):
         relu = REFERENCE.run("leaky_relu_forward", x=x, slope=0.0).y
     np.testing.assert_array_equal(relu, [0, 0, 0, 3, np.inf, np.nan])
+
+
+ACTIVATION_CASES = {"linear": (-1.5, 0.25), "relu": (0.3, 2.0, 0.5), "elu": (0.75,)}
+CORNERS = {"relu": (0.5, 2.0), "elu": (0.0,), "selu": (0.0,), "hard_sigmoid": (-3.0, 3.0), "hard_silu": (-3.0, 3.0)}
+
+
+@pytest.mark.parametrize("function", ACTIVATIONS)
+def test_activation_gradient(rng, function):
+    x, dy = rng.normal(size=50) * 3, rng.normal(size=50)
+    for corner in CORNERS.get(function, ()):
+        x = away_from(x, corner)
+    named = {"function": function, "parameters": ACTIVATION_CASES.get(function, ())}
+    loss = lambda: (REFERENCE.run("activation_forward", x=x, **named).y * dy).sum()  # noqa: E731
+    assert_gradient(REFERENCE.run("activation_backward", dy=dy, x=x, **named).dx, loss, x)
 
 
 def test_add(rng):

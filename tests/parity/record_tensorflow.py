@@ -3,7 +3,7 @@
     pip install "tensorflow-cpu==2.21.*" "keras==3.15.*"
     FASTCONV_DATA=/path/to/cifar python tests/parity/record_tensorflow.py
 
-FASTCONV_DATA (or --data) is the folder of the binary CIFAR-10 files. Three files are written to tests/data, each with
+FASTCONV_DATA (or --data) is the folder of the binary CIFAR-10 files. These files are written to tests/data, each with
 the versions, the seed, the date and this command:
 
 - golden_losses.json: the losses of the first training steps of "cnn" (without Dropout), "mlp" and "conv" at batch 32
@@ -12,6 +12,7 @@ the versions, the seed, the date and this command:
   from float64 (losses relative, sums absolute), which is how far two right implementations may be apart.
 - tensorflow_padding.json: output sizes and padding of tf.nn.conv2d, measured, for some 1,950 sizes in one dimension.
 - keras_semantics.json: the cases of keras_cases.py.
+- keras_elementwise.json: those of keras_elementwise.py.
 
 `--only padding` and the like re-record one file. Everything runs on the CPU with one thread, in a minute.
 """
@@ -172,6 +173,12 @@ def semantics() -> dict:
     return {"about": "small cases with their inputs; see keras_cases.py", **keras_cases.record(SEED)}
 
 
+def elementwise() -> dict:
+    import keras_elementwise
+
+    return {"about": "elementwise layers; see keras_elementwise.py", **keras_elementwise.record(SEED)}
+
+
 def dump(value, indent: int = 0) -> str:
     """JSON with a line for each key, and for each row of a list of lists or dicts; other lists stay on one line."""
     pad = "\n" + " " * (indent + 1)
@@ -188,7 +195,7 @@ def dump(value, indent: int = 0) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("FASTCONV_DATA"), help="folder of the binary CIFAR-10 files")
-    parser.add_argument("--only", choices=("golden", "padding", "semantics"), help="record one file")
+    parser.add_argument("--only", choices=("golden", "padding", "semantics", "elementwise"), help="record one file")
     args = parser.parse_args()
     if args.only in (None, "golden") and not args.data:
         parser.error("the losses need --data (or the environment variable FASTCONV_DATA): the binary CIFAR-10 files")
@@ -209,6 +216,7 @@ def main() -> None:
         "golden": ("golden_losses", lambda: golden_losses(args.data)),
         "padding": ("tensorflow_padding", padding),
         "semantics": ("keras_semantics", semantics),
+        "elementwise": ("keras_elementwise", elementwise),
     }
     for key, (name, record) in files.items():
         if args.only in (None, key):

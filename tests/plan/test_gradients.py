@@ -44,7 +44,15 @@ def softmax_inside():
     return models.Model(image, layers.Dense(5, activation="softmax")(x))
 
 
-NETWORKS = [chain, residual, shared_layer, softmax_inside]
+def smooth_activations():
+    x = image = layers.Input((6,))
+    for activation in ("gelu", "silu", "tanh"):
+        x = layers.Dense(6, activation=activation)(x)
+    x = layers.ELU(0.5)(layers.Dense(5)(x))
+    return models.Model(image, layers.Softmax()(layers.ReLU(6.0, 0.1, 0.5)(layers.Dense(5)(x))))
+
+
+NETWORKS = [chain, residual, shared_layer, softmax_inside, smooth_activations]
 
 
 class Case:

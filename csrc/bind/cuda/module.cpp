@@ -5,6 +5,7 @@ namespace fastconv::bind {
 
 namespace py = pybind11;
 
+void register_cuda_activation(py::module_& m);
 void register_cuda_batch(py::module_& m);
 void register_cuda_batchnorm(py::module_& m);
 void register_cuda_dropout(py::module_& m);
@@ -23,6 +24,7 @@ void register_emulator(py::module_& m);
 PYBIND11_MODULE(FASTCONV_CUDA_MODULE, m) {
   using namespace fastconv::bind;
   m.doc() = "CUDA kernels of fastconv, on addresses of device memory. fastconv.ops.cuda_ops checks the arrays.";
+  register_cuda_activation(m);
   register_cuda_batch(m);
   register_cuda_batchnorm(m);
   register_cuda_dropout(m);
