@@ -105,14 +105,24 @@ OUTPUTS = {
     "add_forward": _like("y", "a"),
     "adam_update": lambda arguments: {},
     "sgd_update": lambda arguments: {},
+    "rmsprop_update": lambda arguments: {},
+    "decay_weights": lambda arguments: {},
+    "ema_update": lambda arguments: {},
+    "clip_by_norm": lambda arguments: {},
+    "clip_by_value": lambda arguments: {},
 }
 
 # Arguments that an op updates in place.
 UPDATED = {
     "conv2d_fprop": ("moving_mean", "moving_variance"),
     "batchnorm_forward": ("moving_mean", "moving_variance"),
-    "adam_update": ("w", "m", "v"),
+    "adam_update": ("w", "m", "v", "v_hat"),
     "sgd_update": ("w", "velocity"),
+    "rmsprop_update": ("w", "velocity", "average", "momentum_buffer"),
+    "decay_weights": ("w",),
+    "ema_update": ("average", "w"),
+    "clip_by_norm": ("dw",),
+    "clip_by_value": ("dw",),
 }
 
 
@@ -278,7 +288,8 @@ def example(op: str, rng, shape) -> dict:
     def positive(*names, size=shape):
         return {name: np.abs(float32(rng, *size)) for name in names}
 
-    channels, rate = shape[-1:], np.array([0.01], np.float32)
+    channels, rate, step = shape[-1:], np.array([0.01], np.float32), np.array([3])
+    ranges = np.array([[0, shape[0] // 3], [shape[0] // 3, shape[0] // 2], [shape[0] // 2 + 1, shape[0]]])
     scale, moving = positive("gamma", "beta", size=channels), ("moving_mean", "moving_variance")
     counter = {"seed": np.array([1]), "step": np.array([2]), "rate": 0.3, "stream": 0}
     labels = rng.integers(channels[0], size=shape[:-1]).astype(np.int32) if op == "softmax_xent" else None
@@ -305,10 +316,19 @@ def example(op: str, rng, shape) -> dict:
         "first_non_finite": lambda: arrays("x"),
         "add_forward": lambda: arrays("a", "b"),
         "adam_update": lambda: (
-            positive("w", "dw", "m", "v")
-            | {"learning_rate": rate, "step": np.array([3]), "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+            positive("w", "dw", "m", "v", "v_hat")
+            | {"learning_rate": rate, "step": step, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
         ),
         "sgd_update": lambda: (
             arrays("w", "dw", "velocity") | {"learning_rate": rate, "momentum": 0.9, "nesterov": True}
         ),
+        "rmsprop_update": lambda: (
+            arrays("w", "dw", "average", "momentum_buffer")
+            | {"velocity": 20 * np.ones(shape, np.float32)}  # above the average's square
+            | {"learning_rate": rate, "rho": 0.9, "momentum": 0.9, "epsilon": 1e-7}
+        ),
+        "decay_weights": lambda: arrays("w") | {"ranges": ranges, "learning_rate": rate, "rate": 0.1},
+        "ema_update": lambda: arrays("average", "w") | {"step": step, "momentum": 0.9, "overwrite_every": 3},
+        "clip_by_norm": lambda: arrays("dw") | {"ranges": ranges, "norm": 1.0},
+        "clip_by_value": lambda: arrays("dw") | {"limit": 0.5},
     }[op]()

@@ -21,7 +21,8 @@ import timing
 import worker
 
 PRODUCTS = {"conv2d_fprop": 1, "conv2d_dgrad": 1, "conv2d_wgrad": 1}  # passes over the products of a convolution
-IN_PLACE = ("adam_update", "sgd_update")  # what they write, they read
+# What they write, they read.
+IN_PLACE = ("adam_update", "sgd_update", "rmsprop_update", "decay_weights", "clip_by_norm", "clip_by_value")
 TEST_BATCH = 1000
 
 

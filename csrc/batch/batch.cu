@@ -33,6 +33,10 @@ __global__ void __launch_bounds__(kWarp)
   for (int64_t i = thread(); i < sums; i += kWarp) running.store(i, running.load(i) + totals.load(i));
 }
 
+__global__ void __launch_bounds__(kWarp) set_number_kernel(Global<float> x, float value) {
+  if (thread() == 0) x.store(0, value);
+}
+
 template <typename T>
 void gather(const T* data, const Dataset& dataset, const int64_t* position, float* x, uint32_t* y, int64_t batch,
             float scale, float offset, void* stream) {
@@ -59,6 +63,10 @@ void advance(int64_t batch, int64_t* position, int64_t* step, const double* tota
              void* stream) {
   launch("advance", advance_kernel, {}, kWarp, 0, Stream(stream), batch, global(position, 1), global(step, 1),
          global(totals, sums), global(running, sums), sums);
+}
+
+void set_number(float* x, float value, void* stream) {
+  launch("set_number", set_number_kernel, {}, kWarp, 0, Stream(stream), global(x, 1), value);
 }
 
 }  // namespace fastconv::cuda

@@ -32,6 +32,8 @@ class CpuOps:
         if op in ("batchnorm_forward", "batchnorm_backward"):
             *rows, channels = shapes["x"]
             return getattr(_core, f"{op}_workspace_bytes")(math.prod(rows), channels)
+        if op == "clip_by_norm":
+            return _core.clip_by_norm_workspace_bytes(math.prod(shapes["dw"]), shapes["ranges"][0])
         return 0
 
     def conv2d_fprop(
@@ -164,8 +166,23 @@ class CpuOps:
     def add_forward(self, a, b, y):
         _core.add_forward(a, b, y)
 
-    def adam_update(self, w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon):
-        _core.adam_update(w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon)
+    def adam_update(self, w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon, v_hat=None):
+        _core.adam_update(w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon, v_hat)
 
     def sgd_update(self, w, dw, velocity, learning_rate, momentum, nesterov):
         _core.sgd_update(w, dw, velocity, learning_rate, momentum, nesterov)
+
+    def rmsprop_update(self, w, dw, velocity, average, momentum_buffer, learning_rate, rho, momentum, epsilon):
+        _core.rmsprop_update(w, dw, velocity, average, momentum_buffer, learning_rate, rho, momentum, epsilon)
+
+    def decay_weights(self, w, ranges, learning_rate, rate):
+        _core.decay_weights(w, ranges, learning_rate, rate)
+
+    def ema_update(self, average, w, step, momentum, overwrite_every):
+        _core.ema_update(average, w, step, momentum, overwrite_every)
+
+    def clip_by_norm(self, dw, ranges, norm, workspace):
+        _core.clip_by_norm(dw, ranges, norm, workspace)
+
+    def clip_by_value(self, dw, limit):
+        _core.clip_by_value(dw, limit)

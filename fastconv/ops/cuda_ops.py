@@ -14,11 +14,12 @@ from fastconv import config
 from fastconv.ops.cuda_arrays import FLOAT, rows_of
 from fastconv.ops.cuda_conv2d import CudaConv2D
 from fastconv.ops.cuda_elementwise import CudaElementwise
+from fastconv.ops.cuda_optimizers import CudaOptimizers
 
 _WORD_TYPES = (FLOAT, np.dtype(np.int32))  # of labels
 
 
-class CudaOps(CudaConv2D, CudaElementwise):
+class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers):
     """See `fastconv.ops.protocol.Ops` for what each method computes.
 
     Args:
@@ -44,6 +45,8 @@ class CudaOps(CudaConv2D, CudaElementwise):
         if op in ("batchnorm_forward", "batchnorm_backward"):
             *rows, channels = shapes["x"]
             return self._kernels.batchnorm_workspace_bytes(math.prod(rows), channels)
+        if op == "clip_by_norm":
+            return self._kernels.clip_by_norm_workspace_bytes(shapes["ranges"][0])
         return 0
 
     def batchnorm_forward(
@@ -175,35 +178,6 @@ class CudaOps(CudaConv2D, CudaElementwise):
         at, size = self._at, a.size
         self._kernels.add_forward(at("a", a, size), at("b", b, size), at("y", y, size), size, self.memory.stream())
 
-    def adam_update(self, w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon):
-        at, size = self._at, w.size
-        self._kernels.adam_update(
-            at("w", w, size),
-            at("dw", dw, size),
-            at("m", m, size),
-            at("v", v, size),
-            size,
-            at("learning_rate", learning_rate, 1),
-            at("step", step, 1, np.int64),
-            beta_1,
-            beta_2,
-            epsilon,
-            self.memory.stream(),
-        )
-
-    def sgd_update(self, w, dw, velocity, learning_rate, momentum, nesterov):
-        at, size = self._at, w.size
-        self._kernels.sgd_update(
-            at("w", w, size),
-            at("dw", dw, size),
-            at("velocity", velocity, size),
-            size,
-            at("learning_rate", learning_rate, 1),
-            momentum,
-            nesterov,
-            self.memory.stream(),
-        )
-
     # ---- beyond the protocol: what a step that never asks the host needs besides its plan
 
     def gather_batch(self, data, labels, order, position, x, y, scale=1.0, offset=0.0):
@@ -245,3 +219,7 @@ class CudaOps(CudaConv2D, CudaElementwise):
             sums,
             self.memory.stream(),
         )
+
+    def set_number(self, x, value):
+        """x = value, an array of one number. The value travels with the launch: nothing waits."""
+        self._kernels.set_number(self._at("x", x, 1), value, self.memory.stream())

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastconv.ops.memory import HOST
 from fastconv.ops.numpy_elementwise import NumpyElementwise
+from fastconv.ops.numpy_optimizers import NumpyOptimizers
 
 
 def _windows(geometry, padded, r, s):
@@ -84,7 +85,7 @@ def philox_uniform(seed: int, stream: int, step: int, count: int) -> np.ndarray:
     return (words >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-class NumpyOps(NumpyElementwise):
+class NumpyOps(NumpyElementwise, NumpyOptimizers):
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "numpy"
@@ -274,17 +275,3 @@ class NumpyOps(NumpyElementwise):
 
     def add_forward(self, a, b, y):
         np.add(a, b, out=y)
-
-    def adam_update(self, w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon):
-        t = float(step[0])
-        alpha = float(learning_rate[0]) * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
-        m += (dw - m) * (1 - beta_1)
-        v += (dw * dw - v) * (1 - beta_2)
-        w -= alpha * m / (np.sqrt(v) + epsilon)
-
-    def sgd_update(self, w, dw, velocity, learning_rate, momentum, nesterov):
-        change = -float(learning_rate[0]) * dw
-        if velocity is not None:
-            velocity[...] = momentum * velocity + change
-            change = momentum * velocity + change if nesterov else velocity
-        w += change

@@ -21,6 +21,7 @@ TAKES_WORKSPACE = frozenset(
         "conv2d_backward",
         "batchnorm_forward",
         "batchnorm_backward",
+        "clip_by_norm",
     )
 )
 
@@ -200,7 +201,8 @@ class Ops(Protocol):
     def add_forward(self, a: Array, b: Array, y: Array) -> None: ...
 
     # ---- optimizers on flat buffers, in place on w and the slots; learning_rate: float32, step: int64 (1 on the first
-    # update), arrays of one element. Formulas as in Keras: keras.optimizers.Adam ("epsilon hat"), SGD.
+    # update), arrays of one element. Formulas as in Keras: keras.optimizers.Adam ("epsilon hat"), SGD, RMSprop. v_hat
+    # (amsgrad), velocity of sgd, average (centered) and momentum_buffer may be None.
     def adam_update(
         self,
         w: Array,
@@ -212,7 +214,31 @@ class Ops(Protocol):
         beta_1: float,
         beta_2: float,
         epsilon: float,
+        v_hat: Array = None,
     ) -> None: ...
     def sgd_update(
         self, w: Array, dw: Array, velocity: Array, learning_rate: Array, momentum: float, nesterov: bool
     ) -> None: ...
+    def rmsprop_update(
+        self,
+        w: Array,
+        dw: Array,
+        velocity: Array,
+        average: Array,
+        momentum_buffer: Array,
+        learning_rate: Array,
+        rho: float,
+        momentum: float,
+        epsilon: float,
+    ) -> None: ...
+
+    # ---- beside the update, in place on flat buffers. ranges: int64 (n, 2), begin and end of each, ascending, apart.
+    # decay_weights: w -= w * learning_rate * rate, on the ranges
+    # ema_update: average = momentum * average + (1 - momentum) * w, on the first step w; on each step that is a
+    #             multiple of overwrite_every, unless that is 0, w = average then
+    # clip_by_norm: each range whose norm n is above `norm`, times norm / n; NaN where n is not finite
+    # clip_by_value: min(max(dw, -limit), limit)
+    def decay_weights(self, w: Array, ranges: Array, learning_rate: Array, rate: float) -> None: ...
+    def ema_update(self, average: Array, w: Array, step: Array, momentum: float, overwrite_every: int) -> None: ...
+    def clip_by_norm(self, dw: Array, ranges: Array, norm: float, workspace: Array) -> None: ...
+    def clip_by_value(self, dw: Array, limit: float) -> None: ...

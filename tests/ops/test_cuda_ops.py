@@ -19,6 +19,8 @@ REDUCTIONS = [  # op, shape, kernel, barriers
     ("batchnorm_backward", (70, 19), "batchnorm_finish_gradients", 1),
     ("softmax_xent", (33, 10), "softmax_xent", 1),
     ("adam_update", (100,), "adam_update", 1),
+    ("clip_by_norm", (5003,), "clip_sums", 1),
+    ("clip_by_norm", (5003,), "clip_scale", 1),
 ]
 BARRIERS = [(op, shape, kernel, number) for op, shape, kernel, count in REDUCTIONS for number in range(count)]
 
@@ -254,3 +256,9 @@ def test_advance_without_step_and_totals(cuda):
     position = np.array([5])
     cuda.ops.advance(3, position)
     assert position.item() == 8
+
+
+def test_a_number_is_set(cuda):
+    x = np.zeros(1, np.float32)
+    cuda.ops.set_number(x, 0.1)
+    assert x == np.float32(0.1)

@@ -1,4 +1,4 @@
-"""adam_update and sgd_update of every backend: Keras' formulas, and Keras' own figures."""
+"""The updates of every backend: Keras' formulas, and Keras' own figures (more of them: test_golden_optimizers.py)."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ def sgd(ops, w, dw, velocity, learning_rate=0.01, momentum=0.9, nesterov=False):
     return ops.run(
         "sgd_update", w=w, dw=dw, velocity=velocity, learning_rate=rate, momentum=momentum, nesterov=nesterov
     )
+
+
+def rmsprop(ops, arrays, settings):
+    arrays = {"average": None, "momentum_buffer": None} | arrays
+    return ops.run("rmsprop_update", **arrays, **settings | {"learning_rate": np.array([0.03], np.float32)})
 
 
 # ---- Adam
@@ -123,6 +128,21 @@ def test_adam_refuses_arrays_of_another_size(ops, name):
         adam(ops, **arrays)
 
 
+def test_amsgrad_divides_by_the_largest_mean_of_squares(ops, rng):
+    w, dw, m, v, v_hat = (np.abs(float32(rng, 37)) for _ in range(5))
+    scalars = {"learning_rate": np.array([0.1], np.float32), "step": np.array([2]), "beta_1": 0.9, "beta_2": 0.5}
+    actual = ops.run("adam_update", w=w, dw=dw, m=m, v=v, v_hat=v_hat, **scalars, epsilon=1e-3)
+    plain = ops.run("adam_update", w=w, dw=dw, m=m, v=v, **scalars, epsilon=1e-3)
+    np.testing.assert_array_equal(actual.v, plain.v)
+    np.testing.assert_array_equal(actual.v_hat, np.maximum(v_hat, plain.v))
+    larger = v_hat > plain.v
+    assert larger.any() and not larger.all()
+    np.testing.assert_array_equal(actual.w[~larger], plain.w[~larger])
+    alpha = 0.1 * np.sqrt(1 - 0.5**2) / (1 - 0.9**2)
+    expected = w - alpha * actual.m.astype(np.float64) / (np.sqrt(actual.v_hat.astype(np.float64)) + 1e-3)
+    np.testing.assert_allclose(actual.w, expected, rtol=1e-6, atol=1e-6)
+
+
 # ---- SGD
 
 
@@ -169,3 +189,78 @@ def test_sgd_refuses_arrays_of_another_size(ops, name):
     arrays = dict.fromkeys(("w", "dw", "velocity"), START) | {name: np.zeros(4, np.float32)}
     with pytest.raises(ValueError, match=rf"{name}: expected 3 elements.*Received: shape \(4,\)"):
         sgd(ops, **arrays)
+
+
+# ---- RMSprop
+
+
+@pytest.mark.parametrize("centered", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("count", [1, 7, 33, 1000, 16385])
+def test_rmsprop(ops, rng, count, momentum, centered):
+    names = ["w", "dw"] + ["average"] * centered + ["momentum_buffer"] * bool(momentum)
+    arrays = {name: float32(rng, count) for name in names} | {"velocity": np.abs(float32(rng, count)) + np.float32(20)}
+    settings = {"rho": 0.875, "momentum": momentum, "epsilon": 1e-3}
+    actual = rmsprop(ops, arrays, settings)
+
+    given = {name: Rounded(array) for name, array in arrays.items()}
+    share = Rounded(0.125)
+    velocity = given["velocity"] * Rounded(0.875) + share * (given["dw"] * given["dw"])
+    denominator = velocity + Rounded(1e-3)
+    if centered:
+        average = given["average"] * Rounded(0.875) + share * given["dw"]
+        tolerances.assert_close(actual.average, average.value, average.error)
+        denominator = velocity - average * average + Rounded(1e-3)
+    change = given["dw"] * np.float32(0.03) / denominator.sqrt()
+    if momentum:
+        change = given["momentum_buffer"] * Rounded(momentum) + change
+        tolerances.assert_close(actual.momentum_buffer, change.value, change.error)
+    w = given["w"] - change
+    tolerances.assert_close(actual.velocity, velocity.value, velocity.error)
+    tolerances.assert_close(actual.w, w.value, w.error)
+
+
+def test_rmsprop_agrees_with_the_reference(ops, reference, rng):
+    arrays = {name: float32(rng, 37) for name in ("w", "dw", "average", "momentum_buffer")}
+    arrays["velocity"] = np.abs(float32(rng, 37)) + np.float32(20)
+    settings = {"rho": 0.9, "momentum": 0.5, "epsilon": 1e-7}
+    actual, expected = rmsprop(ops, arrays, settings), rmsprop(reference, arrays, settings)
+    for name, array in vars(expected).items():
+        np.testing.assert_allclose(getattr(actual, name), array, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["dw", "velocity", "average", "momentum_buffer"])
+def test_rmsprop_refuses_arrays_of_another_size(ops, name):
+    arrays = dict.fromkeys(("w", "dw", "velocity", "average", "momentum_buffer"), START)
+    with pytest.raises(ValueError, match=rf"{name}: expected 3 elements.*Received: shape \(4,\)"):
+        rmsprop(ops, arrays | {name: np.zeros(4, np.float32)}, {"rho": 0.9, "momentum": 0.9, "epsilon": 1e-7})
+
+
+# ---- beside the update
+
+
+def test_weights_decay_in_their_ranges_alone(ops, rng):
+    w, ranges = float32(rng, 20_000), np.array([[0, 3], [16, 17_000], [17_008, 17_009]])
+    decayed = np.zeros(w.size, bool)
+    for begin, end in ranges:
+        decayed[begin:end] = True
+    actual = ops.run("decay_weights", w=w, ranges=ranges, learning_rate=np.array([0.5], np.float32), rate=0.25).w
+    np.testing.assert_array_equal(actual, np.where(decayed, (w.astype(np.float64) * 0.875).astype(np.float32), w))
+
+
+def test_no_ranges_no_decay(ops):
+    rate = np.array([0.5], np.float32)
+    actual = ops.run("decay_weights", w=START, ranges=np.zeros((0, 2), np.int64), learning_rate=rate, rate=0.25).w
+    np.testing.assert_array_equal(actual, START)
+
+
+@pytest.mark.parametrize("step, overwrite_every", [(1, 0), (2, 0), (6, 3), (7, 3), (1, 1)])
+@pytest.mark.parametrize("count", [1, 37, 16385])
+def test_moving_average(ops, rng, count, step, overwrite_every):
+    w, average = float32(rng, count), float32(rng, count)
+    settings = {"step": np.array([step]), "momentum": 0.75, "overwrite_every": overwrite_every}
+    actual = ops.run("ema_update", average=average, w=w, **settings)
+    mean = Rounded(average) * 0.75 + Rounded(w) * 0.25
+    expected = w if step == 1 else mean.value
+    tolerances.assert_close(actual.average, expected, mean.error)
+    np.testing.assert_array_equal(actual.w, actual.average if overwrite_every and step % overwrite_every == 0 else w)

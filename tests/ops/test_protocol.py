@@ -14,7 +14,7 @@ from fastconv.ops.protocol import Ops
 
 BACKENDS = ["cpu", "numpy"]
 CLASSES = {backend: type(get_ops(backend)) for backend in BACKENDS} | {"cuda": CudaOps}
-BEYOND = {"cuda": {"gather_batch", "advance"}}  # the protocol: what a step that never asks the host needs
+BEYOND = {"cuda": {"gather_batch", "advance", "set_number"}}  # the protocol: what a step that never asks the host needs
 NO_OPS = {"settings", "workspace_bytes"}
 
 

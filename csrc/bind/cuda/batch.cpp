@@ -31,6 +31,10 @@ void register_cuda_batch(py::module_& m) {
       },
       py::arg("batch"), py::arg("position"), py::arg("step"), py::arg("totals"), py::arg("running"), py::arg("sums"),
       py::arg("stream"));
+  m.def(
+      "set_number",
+      [](Address x, float value, Address stream) { cuda::set_number(at<float>(x), value, stream_at(stream)); },
+      py::arg("x"), py::arg("value"), py::arg("stream"));
 }
 
 }  // namespace fastconv::bind

@@ -1,0 +1,81 @@
+"""Parameter updates of the CUDA backend, and what happens to the gradients before them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastconv.ops.cuda_arrays import CudaArrays
+
+
+class CudaOptimizers(CudaArrays):
+    """The methods of `fastconv.ops.cuda_ops.CudaOps` that work on the flat parameters."""
+
+    def _ranges(self, ranges) -> tuple[int, int]:
+        """The address of pairs of begin and end, and how many there are. What they hold is not looked at."""
+        if ranges.ndim != 2 or ranges.shape[1] != 2:
+            raise ValueError(f"ranges: expected pairs, shape (n, 2). Received: shape {ranges.shape}")
+        return self._at("ranges", ranges, ranges.size, np.int64), len(ranges)
+
+    def adam_update(self, w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon, v_hat=None):
+        at, size = self._at, w.size
+        self._kernels.adam_update(
+            at("w", w, size),
+            at("dw", dw, size),
+            at("m", m, size),
+            at("v", v, size),
+            at("v_hat", v_hat, size),
+            size,
+            at("learning_rate", learning_rate, 1),
+            at("step", step, 1, np.int64),
+            beta_1,
+            beta_2,
+            epsilon,
+            self.memory.stream(),
+        )
+
+    def sgd_update(self, w, dw, velocity, learning_rate, momentum, nesterov):
+        at, size = self._at, w.size
+        self._kernels.sgd_update(
+            at("w", w, size),
+            at("dw", dw, size),
+            at("velocity", velocity, size),
+            size,
+            at("learning_rate", learning_rate, 1),
+            momentum,
+            nesterov,
+            self.memory.stream(),
+        )
+
+    def rmsprop_update(self, w, dw, velocity, average, momentum_buffer, learning_rate, rho, momentum, epsilon):
+        at, size = self._at, w.size
+        self._kernels.rmsprop_update(
+            at("w", w, size),
+            at("dw", dw, size),
+            at("velocity", velocity, size),
+            at("average", average, size),
+            at("momentum_buffer", momentum_buffer, size),
+            size,
+            at("learning_rate", learning_rate, 1),
+            rho,
+            momentum,
+            epsilon,
+            self.memory.stream(),
+        )
+
+    def decay_weights(self, w, ranges, learning_rate, rate):
+        at, pairs = self._at, self._ranges(ranges)
+        rates = at("learning_rate", learning_rate, 1), rate
+        self._kernels.decay_weights(at("w", w, w.size), w.size, *pairs, *rates, self.memory.stream())
+
+    def ema_update(self, average, w, step, momentum, overwrite_every):
+        at, size = self._at, w.size
+        arrays = at("average", average, size), at("w", w, size), size, at("step", step, 1, np.int64)
+        self._kernels.ema_update(*arrays, momentum, overwrite_every, self.memory.stream())
+
+    def clip_by_norm(self, dw, ranges, norm, workspace):
+        pairs = self._ranges(ranges)
+        scratch = self._scratch("clip_by_norm", workspace, self._kernels.clip_by_norm_workspace_bytes(len(ranges)))
+        self._kernels.clip_by_norm(self._at("dw", dw, dw.size), dw.size, *pairs, norm, scratch, self.memory.stream())
+
+    def clip_by_value(self, dw, limit):
+        self._kernels.clip_by_value(self._at("dw", dw, dw.size), dw.size, limit, self.memory.stream())
