@@ -19,3 +19,8 @@ def set_seed(seed: int) -> None:
     """Starts the generator anew from `seed`."""
     global _generator
     _generator = np.random.default_rng(seed)
+
+
+def keyed(seed: int) -> np.random.Generator:
+    """A generator of its own: counter-based, Philox4x64-10 with `seed` as its key."""
+    return np.random.Generator(np.random.Philox(key=seed))

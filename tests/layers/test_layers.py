@@ -132,7 +132,7 @@ def test_set_weights_changes_all_or_nothing():
 )
 def test_glorot_limits(shape, limit):
     utils.set_random_seed(0)
-    values = initializers.glorot_uniform(shape)
+    values = initializers.glorot_uniform()(shape)
     assert values.dtype == np.float32 and np.abs(values).max() <= limit
     if values.size > 1000:
         assert np.abs(values).max() > 0.99 * limit
