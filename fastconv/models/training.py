@@ -42,7 +42,7 @@ class Trainer:
     # ---- compile ----
     def compile(
         self,
-        optimizer: str | optimizers.Optimizer,
+        optimizer: str | optimizers.Optimizer = "rmsprop",
         loss: str | losses.Loss | Sequence[Any] | dict[str, Any] | None = None,
         loss_weights: float | Sequence[float] | dict[str, float] | None = None,
         metrics: Any = None,
@@ -55,7 +55,8 @@ class Trainer:
         """Sets how the model learns.
 
         Args:
-            optimizer: an optimizer object or "adam", "sgd". An object that was compiled before starts afresh here.
+            optimizer: an optimizer object or "adam", "adamw", "rmsprop", "sgd". An object that was compiled before
+                starts afresh here.
             loss: a loss object, "categorical_crossentropy" (one-hot labels) or "sparse_categorical_crossentropy". For
                 several outputs a list, or a dict by their names; None for an output without a loss.
             loss_weights: factors of the outputs' losses in their sum, which is minimized; a list or a dict likewise.
@@ -213,6 +214,8 @@ class Trainer:
                 callbacks.on_epoch_end(epoch, logs)
                 if stop():
                     break
+        if not interrupt.requested:
+            executor.take_average()
         callbacks.history.interrupted = interrupt.requested
         callbacks.on_train_end(logs)
         if interrupt.requested:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import functools
-import math
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from fastconv.plan.plan import Plan
 
 # Of one model. A plan of the network "cnn" takes 75 kB and 1 ms; `predict` alone may meet 32 sizes of a last batch.
 _MAX_PLANS = 64
-_LEARNING_RATE = "learning_rate"
 
 
 class Executor:
@@ -48,7 +46,7 @@ class Executor:
         self.step = state["step"]  # training steps taken
         if not self.memory.on_host:  # what is captured counts by itself, after each step
             self._states["step"] = self.memory.asarray(self.step + 1)
-        self._sent_learning_rate = math.nan
+        self._learning_rate, self._rate = self.memory.zeros(1, np.float32), 0.0  # an array, and what is in it
 
     @property
     def iterations(self) -> int:
@@ -57,7 +55,7 @@ class Executor:
 
     def state(self) -> dict[str, np.ndarray]:
         """The state of training as arrays of the host: step number, dropout seed, the optimizer's slots."""
-        there = {name: np.array(self.memory.download(a)) for name, a in self._states.items() if name != _LEARNING_RATE}
+        there = {name: np.array(self.memory.download(a)) for name, a in self._states.items()}
         return {**there, "step": self.step.copy()}
 
     @property
@@ -119,16 +117,37 @@ class Executor:
         """One step on the batch in `plan.slots`, with the learning rate the optimizer has now.
 
         A caller that captured the plan together with more passes what runs it."""
+        self._set_learning_rate(self.optimizer.rate_at(self.iterations))
         self.step += 1
-        if not self.memory.on_host:
-            self._send_learning_rate()
         (run or plan.run)()
 
-    def _send_learning_rate(self) -> None:
-        rate = self.optimizer.learning_rate
-        if rate != self._sent_learning_rate:
-            self.memory.upload(self._states[_LEARNING_RATE], rate)
-            self._sent_learning_rate = rate
+    def _set_learning_rate(self, rate: float) -> None:
+        """Makes it the next step's; a device takes it behind what was launched, and the host does not wait."""
+        if rate == self._rate:
+            return
+        if self.memory.on_host:
+            self._learning_rate[0] = rate
+        else:
+            with self.memory.at_work():
+                self.ops.set_number(self._learning_rate, rate)
+        self._rate = rate
+
+    @property
+    def _average(self):
+        """The moving average of the flat parameters, if the optimizer keeps one and a step was taken."""
+        return self._states.get("ema")
+
+    def take_average(self) -> None:
+        """Sets the weights to their moving average, where there is one: the end of a training with `use_ema`."""
+        if self._average is not None:
+            self.memory.upload(self.store.trainable, self.memory.download(self._average))
+
+    def swap_average(self) -> None:
+        """Weights and their moving average, where there is one, change places."""
+        if self._average is not None:
+            weights = np.array(self.memory.download(self.store.trainable))
+            self.take_average()
+            self.memory.upload(self._average, weights)
 
     def _graph(self, mode: str, batch: int, weighted: tuple[bool, ...]) -> Graph:
         graph = Graph(mode, [(batch, *x.shape[1:]) for x in self.model.inputs])
@@ -142,7 +161,7 @@ class Executor:
         if graph.training:
             Backward(graph).run()
             size = (self.store.trainable.size,)
-            self.optimizer.emit(graph, graph.state("w", size), graph.state("dw", size))
+            self.optimizer.emit(graph, graph.state("w", size), graph.state("dw", size), self.store.places)
             fusions.fuse(graph, fusions.WHOLE, self._fuse, self.ops)
         return graph
 
@@ -156,9 +175,10 @@ class Executor:
             return self.store.trainable
         if buffer.name == "dw":
             return self.store.gradient
-        if buffer.name not in self._states:
-            if buffer.name == _LEARNING_RATE:
-                self._states[buffer.name] = self.memory.asarray(self.optimizer.learning_rate_array)
-            else:  # an optimizer's slot, zero before the first step
-                self._states[buffer.name] = self.memory.zeros(buffer.shape[0], self._dtype)
+        if buffer.kind == "constant":
+            return self.memory.asarray(buffer.owner)
+        if buffer.name == "learning_rate":
+            return self._learning_rate
+        if buffer.name not in self._states:  # an optimizer's slot, zero before the first step
+            self._states[buffer.name] = self.memory.zeros(buffer.shape[0], self._dtype)
         return self._states[buffer.name]

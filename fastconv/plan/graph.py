@@ -10,7 +10,7 @@ class Buffer:
 
     kind says who owns the memory: "activation" (the arena, from first write to last read), "input" (the arena, filled
     before the first step), "weight" and "gradient" (the parameter store), "state" (an array that outlives steps:
-    learning rate, step number, seeds, optimizer slots).
+    learning rate, step number, seeds, optimizer slots), "constant" (an array that never changes, its owner).
     dtype "float" is the plan's (float32; float64 in tests of the reference).
     """
 
@@ -20,7 +20,7 @@ class Buffer:
         self.name, self.shape, self.kind, self.dtype = name, tuple(shape), kind, dtype
         self.base: Buffer | None = base  # the buffer whose memory this one shows in another shape, or a part of
         self.start = start  # the element of the root's memory that is the first here
-        self.owner = owner  # the layer's weight whose value or gradient this is
+        self.owner = owner  # the layer's weight whose value or gradient this is; the values of a constant
 
     @property
     def root(self) -> Buffer:
@@ -114,6 +114,10 @@ class Graph:
     def add_loss_gradient(self, buffer: Buffer, dx: Buffer) -> None:
         """Lets the backward pass start at `buffer` with the gradient `dx`, added to others of it."""
         self.loss_gradients.append((buffer, dx))
+
+    def constant(self, name: str, values) -> Buffer:
+        """The buffer of an array of the host that no step writes."""
+        return Buffer(name, values.shape, "constant", str(values.dtype), owner=values)
 
     def new_stream(self) -> int:
         """A number for a step that draws random numbers, different from every other such step's."""

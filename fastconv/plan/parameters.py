@@ -54,6 +54,12 @@ class ParameterStore:
         """The view of the flat gradient that belongs to `weight`."""
         return self._slice(self.gradient, weight)
 
+    @property
+    def places(self) -> list[tuple]:
+        """(weight, begin, end) of each trainable weight in the flat array, in order."""
+        trainable = (w for w in self.weights if w.trainable)
+        return [(w, self._offsets[w], self._offsets[w] + math.prod(w.shape)) for w in trainable]
+
     def holds(self, weights) -> bool:
         """Whether these are still the weights and they still live here (another model may have gathered them since)."""
         weights = list(weights)

@@ -62,6 +62,31 @@ def test_steps_gather_count_and_draw_as_on_the_cpu(use, on_cpu, emulated, monkey
     assert emulated.memory.launches == 2 * (3 + 1)
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: optimizers.AdamW(
+            optimizers.schedules.CosineDecay(0.1, 10), weight_decay=0.1, global_clipnorm=0.1, use_ema=True
+        ),
+        lambda: optimizers.Adam(0.1, amsgrad=True, clipvalue=0.01),
+        lambda: optimizers.RMSprop(0.01, momentum=0.5, centered=True, clipnorm=0.1),
+    ],
+)
+def test_optimizers_take_the_steps_they_take_on_the_cpu(use, on_cpu, emulated, optimizer):
+    def train():
+        utils.set_random_seed(0)
+        model = Sequential([layers.Input((3,)), layers.Dense(4), layers.Dense(3, activation="softmax")])
+        model.compile(optimizer(), "sparse_categorical_crossentropy")
+        x, y = data(40, (3,), 3)
+        model.fit(x / 255, y, batch_size=8, verbose=0)
+        return model.get_weights()
+
+    expected = on_cpu(train)
+    use(emulated)
+    for found, right in zip(train(), expected, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_networks_learn_what_they_learn_on_the_cpu(use, on_cpu, emulated, name):
     def train():

@@ -325,7 +325,7 @@ def test_before_compile(data, method):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"optimizer": "adamm"}, r"optimizer.*\['adam', 'sgd'\].*adamm"),
+        ({"optimizer": "adamm"}, r"optimizer.*\['adam', 'adamw', 'rmsprop', 'sgd'\].*adamm"),
         ({"loss": "crossentropy"}, r"loss.*categorical_crossentropy.*'crossentropy'"),
         ({"metrics": ["accurracy"]}, r"metrics.*accuracy.*accurracy"),
     ],

@@ -13,6 +13,7 @@ the versions, the seed, the date and this command:
 - tensorflow_padding.json: output sizes and padding of tf.nn.conv2d, measured, for some 1,950 sizes in one dimension.
 - keras_semantics.json: the cases of keras_cases.py.
 - keras_elementwise.json: those of keras_elementwise.py.
+- keras_optimizers.json: those of optimizer_cases.py.
 
 `--only padding` and the like re-record one file. Everything runs on the CPU with one thread, in a minute.
 """
@@ -179,6 +180,13 @@ def elementwise() -> dict:
     return {"about": "elementwise layers; see keras_elementwise.py", **keras_elementwise.record(SEED)}
 
 
+def optimizer_steps() -> dict:
+    import optimizer_cases
+
+    keras.config.set_floatx("float32")
+    return {"about": "steps on given gradients; see optimizer_cases.py", **optimizer_cases.record(SEED)}
+
+
 def dump(value, indent: int = 0) -> str:
     """JSON with a line for each key, and for each row of a list of lists or dicts; other lists stay on one line."""
     pad = "\n" + " " * (indent + 1)
@@ -193,9 +201,16 @@ def dump(value, indent: int = 0) -> str:
 
 
 def main() -> None:
+    files = {
+        "golden": ("golden_losses", lambda: golden_losses(args.data)),
+        "padding": ("tensorflow_padding", padding),
+        "semantics": ("keras_semantics", semantics),
+        "elementwise": ("keras_elementwise", elementwise),
+        "optimizers": ("keras_optimizers", optimizer_steps),
+    }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("FASTCONV_DATA"), help="folder of the binary CIFAR-10 files")
-    parser.add_argument("--only", choices=("golden", "padding", "semantics", "elementwise"), help="record one file")
+    parser.add_argument("--only", choices=list(files), help="record one file")
     args = parser.parse_args()
     if args.only in (None, "golden") and not args.data:
         parser.error("the losses need --data (or the environment variable FASTCONV_DATA): the binary CIFAR-10 files")
@@ -211,12 +226,6 @@ def main() -> None:
         "seed": SEED,
         "date": datetime.date.today().isoformat(),
         "command": COMMAND,
-    }
-    files = {
-        "golden": ("golden_losses", lambda: golden_losses(args.data)),
-        "padding": ("tensorflow_padding", padding),
-        "semantics": ("keras_semantics", semantics),
-        "elementwise": ("keras_elementwise", elementwise),
     }
     for key, (name, record) in files.items():
         if args.only in (None, key):

@@ -84,6 +84,33 @@ def test_a_new_learning_rate_reaches_the_captured_step(device):
     assert device.memory.captures == 1
 
 
+def test_a_schedule_takes_no_transfer(device):
+    schedule = optimizers.schedules.ExponentialDecay(0.5, 2, 0.5)
+    _, host = seeded(get_ops("cpu"), optimizer=optimizers.SGD(schedule))
+    _, executor = seeded(device, optimizer=optimizers.SGD(schedule))
+    expected = train(host, 4)
+    assert train(executor, 1) == expected[:1]
+    plan = executor.plan("train", 4)
+    device.memory.uploads.clear()
+    executor.train_step(plan)
+    assert device.memory.uploads == [] and device.memory.captures == 1
+    assert device.memory.download(executor._learning_rate) == np.float32(schedule(1))
+
+
+@pytest.mark.parametrize("kind", ["host", "device"])
+def test_weights_and_their_average_change_places(device, kind):
+    adam = optimizers.Adam(0.01, use_ema=True, global_clipnorm=1.0, weight_decay=0.1)
+    model, executor = seeded(device if kind == "device" else get_ops("cpu"), optimizer=adam)
+    executor.swap_average()  # nothing yet
+    train(executor, 3)
+    before, average = model.get_weights(), executor.state()["ema"]
+    executor.swap_average()
+    np.testing.assert_array_equal(executor.memory.download(executor.store.trainable), average)
+    executor.swap_average()
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_both_sides_count_the_steps(device):
     _, executor = seeded(device)
     train(executor, 3)

@@ -1,0 +1,102 @@
+"""What Keras' optimizers and learning-rate schedules do, for tests/data/keras_optimizers.json.
+
+Gradients are small numbers that float32 holds exactly. This file imports Keras at the top and is imported by the
+recorder alone.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+STEPS = 6
+START = {"kernel": [[1.0, -2.0], [0.5, 0.0], [1.0, -0.25]], "bias": [0.5, -1.0]}
+RATE = {"learning_rate": 0.03125}
+EMA = {"use_ema": True, "ema_momentum": 0.75}
+OPTIMIZERS = (
+    ("Adam", RATE),
+    ("Adam", RATE | {"amsgrad": True, "beta_2": 0.5}),
+    ("Adam", RATE | {"weight_decay": 0.5}),
+    ("Adam", RATE | {"clipnorm": 0.5}),
+    ("AdamW", {}),
+    ("AdamW", RATE | {"weight_decay": 0.25, "exclude": ["bias"]}),
+    ("AdamW", RATE | {"amsgrad": True, "global_clipnorm": 1.0, "ema_overwrite_frequency": 4} | EMA),
+    ("SGD", RATE | {"clipnorm": 1.5}),
+    ("SGD", RATE | {"clipvalue": 0.5, "momentum": 0.5}),
+    ("SGD", RATE | {"global_clipnorm": 2.0, "momentum": 0.5, "nesterov": True, "weight_decay": 0.125}),
+    ("SGD", RATE | EMA),
+    ("SGD", RATE | {"ema_overwrite_frequency": 2} | EMA),
+    ("RMSprop", {}),
+    ("RMSprop", RATE | {"rho": 0.5, "epsilon": 0.125, "weight_decay": 0.125}),
+    ("RMSprop", RATE | {"momentum": 0.5, "clipvalue": 0.75}),
+    ("RMSprop", RATE | {"centered": True, "global_clipnorm": 1.0}),
+    ("RMSprop", RATE | {"centered": True, "momentum": 0.75, "rho": 0.75}),
+)
+SCHEDULES = (
+    ("ExponentialDecay", {"initial_learning_rate": 0.5, "decay_steps": 4, "decay_rate": 0.75}),
+    ("ExponentialDecay", {"initial_learning_rate": 0.5, "decay_steps": 4, "decay_rate": 0.75, "staircase": True}),
+    ("InverseTimeDecay", {"initial_learning_rate": 0.5, "decay_steps": 4, "decay_rate": 0.75}),
+    ("InverseTimeDecay", {"initial_learning_rate": 0.5, "decay_steps": 4, "decay_rate": 0.75, "staircase": True}),
+    ("PiecewiseConstantDecay", {"boundaries": [2, 5, 9], "values": [1.0, 0.5, 0.25, 0.125]}),
+    ("PolynomialDecay", {"initial_learning_rate": 0.5, "decay_steps": 10}),
+    (
+        "PolynomialDecay",
+        {"initial_learning_rate": 0.5, "decay_steps": 4, "end_learning_rate": 0.125, "power": 2.0, "cycle": True},
+    ),
+    ("CosineDecay", {"initial_learning_rate": 0.5, "decay_steps": 10}),
+    ("CosineDecay", {"initial_learning_rate": 0.5, "decay_steps": 10, "alpha": 0.25}),
+    (
+        "CosineDecay",
+        {"initial_learning_rate": 0.125, "decay_steps": 8, "alpha": 0.25, "warmup_target": 1.0, "warmup_steps": 4},
+    ),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.5, "first_decay_steps": 3}),
+    (
+        "CosineDecayRestarts",
+        {"initial_learning_rate": 0.5, "first_decay_steps": 3, "t_mul": 1.0, "m_mul": 0.5, "alpha": 0.125},
+    ),
+)
+
+
+def listed(value):
+    return np.asarray(value).tolist()
+
+
+def gradients(rng) -> list:
+    steps = [{name: rng.integers(-8, 9, np.shape(start)) / 4 for name, start in START.items()} for _ in range(STEPS)]
+    steps[2]["bias"][:] = 0
+    return steps
+
+
+def optimizer_case(name, arguments, steps) -> dict:
+    settings = dict(arguments)
+    excluded = settings.pop("exclude", None)
+    optimizer = getattr(keras.optimizers, name)(**settings)
+    if excluded:
+        optimizer.exclude_from_weight_decay(var_names=excluded)
+    variables = [keras.Variable(np.float32(start), name=key) for key, start in START.items()]
+    optimizer.build(variables)
+    trajectory = []
+    for step in steps:
+        optimizer.apply([np.float32(step[key]) for key in START], variables)
+        state = {key: listed(variable) for key, variable in zip(START, variables, strict=True)}
+        if optimizer.use_ema:
+            state["ema"] = [listed(average) for average in optimizer._model_variables_moving_average]
+        trajectory.append(state)
+    count = int(sum(np.prod(v.shape, dtype=int) for v in optimizer.variables))
+    return {"optimizer": name, "arguments": arguments, "trajectory": trajectory, "variable_count": count}
+
+
+def schedule_case(name, arguments) -> dict:
+    schedule = getattr(keras.optimizers.schedules, name)(**arguments)
+    rates = [float(schedule(step)) for step in range(16)]
+    return {"schedule": name, "arguments": arguments, "name": schedule.name, "rates": rates}
+
+
+def record(seed: int) -> dict:
+    steps = gradients(np.random.default_rng(seed))
+    return {
+        "start": START,
+        "gradients": [{key: listed(gradient) for key, gradient in step.items()} for step in steps],
+        "optimizers": [optimizer_case(*case, steps) for case in OPTIMIZERS],
+        "schedules": [schedule_case(*case) for case in SCHEDULES],
+    }
