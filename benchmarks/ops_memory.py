@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from ops_conv import OPS, workspace
 
+from fastconv import geometry
+
 COUNTER = (np.array([1]), np.array([2]))  # seed and step of Dropout
 RATE = np.array([1e-3], np.float32)
 SLOPE = 0.3
@@ -64,6 +66,19 @@ def activations(shape, rng) -> list[Kernel]:
     ]
 
 
+def pooling(shape, rng) -> list[Kernel]:
+    """Pooling of images of this shape by halves, and the mean of whole images."""
+    g, whole = geometry.pool2d(shape, 2), geometry.pool2d(shape, shape[1:3])
+    x, dx = rng.random(shape, np.float32), np.empty(shape, np.float32)
+    y, index, mean = np.empty(g.y_shape, np.float32), np.empty(g.y_shape, np.float32), np.empty(whole.y_shape, "f4")
+    return [
+        Kernel("maxpool2d_forward", lambda: OPS.maxpool2d_forward(g, x, y, index), x.nbytes + 2 * y.nbytes),
+        Kernel("maxpool2d_backward", lambda: OPS.maxpool2d_backward(g, y, index, dx), x.nbytes + 2 * y.nbytes),
+        Kernel("avgpool2d_forward", lambda: OPS.avgpool2d_forward(whole, x, mean, True), x.nbytes + mean.nbytes),
+        Kernel("avgpool2d_backward", lambda: OPS.avgpool2d_backward(whole, mean, dx, True), x.nbytes + mean.nbytes),
+    ]
+
+
 def losses(shape, rng) -> list[Kernel]:
     """Softmax and cross-entropy on rows of this shape."""
     x, y, dx = (rng.random(shape, np.float32) for _ in range(3))
@@ -97,6 +112,7 @@ def cases(batch: int) -> list[tuple[Callable, tuple[int, ...]]]:
     return [
         *((normalization, shape) for shape in (*images, (batch, 128))),
         *((activations, shape) for shape in images),
+        *((pooling, shape) for shape in images),
         *((losses, (rows, 10)) for rows in (batch, 128 * batch)),
         *((optimizers, (weights,)) for weights in (592_554, 16_000_000)),
     ]

@@ -87,6 +87,17 @@ def check_padding(padding: str) -> str:
     return padding.lower()
 
 
+def check_data_format(data_format: str | None) -> str:
+    """ "channels_last", the one layout there is.
+
+    Raises:
+        ValueError: on any other.
+    """
+    if data_format not in (None, "channels_last"):
+        raise ValueError(f'data_format: expected None or "channels_last". Received: data_format={data_format!r}')
+    return "channels_last"
+
+
 def window(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
     """Output size and zeros before the first element, along one axis.
 
@@ -109,8 +120,9 @@ def conv2d(
     kernel_size: int | Sequence[int],
     strides: int | Sequence[int] = (1, 1),
     padding: str = "valid",
+    window_name: str = "kernel_size",
 ) -> Conv2DGeometry:
-    """The geometry of a Conv2D on `x_shape` (N, H, W, C).
+    """The geometry of a Conv2D on `x_shape` (N, H, W, C); errors call its window `window_name`.
 
     Raises:
         ValueError: if a size is not positive or the window does not fit a "valid" image.
@@ -121,12 +133,12 @@ def conv2d(
         raise ValueError(f"conv2d: expected an input with no empty axis. Received: shape {tuple(x_shape)}")
     n, h, w, c = (positive_int(size, "input size") for size in x_shape)
     filters = positive_int(filters, "filters")
-    (r, s), (stride_h, stride_w) = pair(kernel_size, "kernel_size"), pair(strides, "strides")
+    (r, s), (stride_h, stride_w) = pair(kernel_size, window_name), pair(strides, "strides")
     padding = check_padding(padding)
     if padding == "valid" and (r > h or s > w):
         raise ValueError(
-            f'kernel_size: expected a window inside the image where padding is "valid". '
-            f"Received: kernel_size={(r, s)}, image {(h, w)}"
+            f'{window_name}: expected a window inside the image where padding is "valid". '
+            f"Received: {window_name}={(r, s)}, image {(h, w)}"
         )
     (p, pad_top), (q, pad_left) = window(h, r, stride_h, padding), window(w, s, stride_w, padding)
     # A stride beyond the image reads one pixel a row whatever its size; cut, it fits the kernels' integers.
@@ -136,6 +148,21 @@ def conv2d(
         if math.prod(shape) >= 2**60:
             raise ValueError(f"conv2d: expected sizes of the {name} that fit in memory. Received: shape {shape}")
     return g
+
+
+def pool2d(
+    x_shape: Sequence[int],
+    pool_size: int | Sequence[int],
+    strides: int | Sequence[int] | None = None,
+    padding: str = "valid",
+) -> Conv2DGeometry:
+    """The geometry of a pooling: that of a convolution with a filter for each channel. Strides: None is `pool_size`.
+
+    Raises:
+        ValueError: as `conv2d`.
+    """
+    strides = pool_size if strides is None else strides
+    return conv2d(x_shape, x_shape[-1], pool_size, strides, padding, window_name="pool_size")
 
 
 def dense(rows: int, inputs: int, units: int) -> Conv2DGeometry:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from fastconv import geometry
 from fastconv.ops import get_ops
 
 # A signalling NaN: read by mistake it spoils the result, and arithmetic that writes it back changes its bits.
@@ -96,6 +97,10 @@ OUTPUTS = {
     "leaky_relu_backward": _like("dx", "dy"),
     "activation_forward": _like("y", "x"),
     "activation_backward": _like("dx", "dy"),
+    "maxpool2d_forward": lambda arguments: dict.fromkeys(("y", "index"), arguments["geometry"].y_shape),
+    "maxpool2d_backward": lambda arguments: {"dx": arguments["geometry"].x_shape},
+    "avgpool2d_forward": lambda arguments: {"y": arguments["geometry"].y_shape},
+    "avgpool2d_backward": lambda arguments: {"dx": arguments["geometry"].x_shape},
     "softmax_forward": _like("y", "x"),
     "softmax_backward": _like("dx", "dy"),
     "softmax_xent": lambda arguments: {"totals": (2,), "dx": arguments["x"].shape},
@@ -111,6 +116,9 @@ OUTPUTS = {
     "clip_by_norm": lambda arguments: {},
     "clip_by_value": lambda arguments: {},
 }
+
+# Ops on images, whose examples are made from the shape of one.
+IMAGES = tuple(op for op in OUTPUTS if "pool2d" in op)
 
 # Arguments that an op updates in place.
 UPDATED = {
@@ -257,6 +265,18 @@ def conv2d_source_example(rng, source, stride: int, filters: int = 5, offset: fl
     return example("conv2d_backward", rng, shape) | arrays | given
 
 
+def _image_example(op: str, rng, shape) -> dict:
+    pool = geometry.pool2d(shape, 3, 2, "same")
+    x, dy = float32(rng, *shape), float32(rng, *pool.y_shape)
+    index = REFERENCE.run("maxpool2d_forward", geometry=pool, x=x).index
+    return {"geometry": pool} | {
+        "maxpool2d_forward": {"x": x},
+        "maxpool2d_backward": {"dy": dy, "index": index},
+        "avgpool2d_forward": {"x": x, "mean": True},
+        "avgpool2d_backward": {"dy": dy, "mean": True},
+    }[op]
+
+
 def example(op: str, rng, shape) -> dict:
     """Arguments of `op` with random numbers.
 
@@ -288,6 +308,8 @@ def example(op: str, rng, shape) -> dict:
     def positive(*names, size=shape):
         return {name: np.abs(float32(rng, *size)) for name in names}
 
+    if op in IMAGES:
+        return _image_example(op, rng, shape)
     channels, rate, step = shape[-1:], np.array([0.01], np.float32), np.array([3])
     ranges = np.array([[0, shape[0] // 3], [shape[0] // 3, shape[0] // 2], [shape[0] // 2 + 1, shape[0]]])
     scale, moving = positive("gamma", "beta", size=channels), ("moving_mean", "moving_variance")

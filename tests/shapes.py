@@ -194,5 +194,8 @@ BATCHNORM = [
 # Numbers of elements around every vector width, and around the cuts of the host.
 ELEMENTWISE = [*range(1, 34), 63, 64, 65, 100, 1000, 4095, 4097, 16383, 16384, 16385, 50_001]
 
+# Images for the ops on images: every remainder of their channels modulo any vector width, one pixel, a line of many.
+IMAGES = [*((2, 4, 5, c) for c in range(1, 34)), (1, 1, 1, 1), (1, 3, 20, 40), (3, 1, 70, 5)]
+
 # (rows, classes) of softmax.
 SOFTMAX = [*((3, c) for c in range(1, 34)), (1, 1), (1, 10), (32, 10), (33, 10), (257, 10), (5, 100), (2, 1000)]

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "common/errors.h"
 #include "conv2d/conv2d.h"
 
 namespace fastconv::bind {
@@ -17,6 +18,17 @@ inline Conv2DGeometry geometry_of(const pybind11::tuple& t) {
   const Conv2DGeometry g = {at(0), at(1), at(2), at(3),  at(4),  at(5), at(6),
                             at(7), at(8), at(9), at(10), at(11), at(12)};
   conv2d_check(g);
+  return g;
+}
+
+// That of a pooling: windows have pixels inside the image, and few enough that a float numbers them.
+inline Conv2DGeometry pool_geometry_of(const pybind11::tuple& t) {
+  constexpr int64_t kMostTaps = 1 << 24;
+  const Conv2DGeometry g = geometry_of(t);
+  require(g.k == g.c, "pool2d", "as many filters as channels", g.k);
+  require(g.r <= kMostTaps / g.s, "pool2d", "windows of at most 2^24 pixels, in rows of as many as s", g.s);
+  require((g.p - 1) * g.stride_h - g.pad_top < g.h, "pool2d", "windows that begin inside the image, p", g.p);
+  require((g.q - 1) * g.stride_w - g.pad_left < g.w, "pool2d", "windows that begin inside the image, q", g.q);
   return g;
 }
 

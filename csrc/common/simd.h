@@ -15,6 +15,8 @@
 //   where_positive(x, a, b)  per lane: x > 0 ? a : b (NaN counts as not positive)
 //   pow2(n)                2^n for a whole n from -126 to 127
 //   split(x, n)            n and m of x = m * 2^n, sqrt(1/2) <= m < sqrt(2), for a normal x > 0
+//   where_above(x, y, a, b)  per lane: x > y, or x is NaN and y is not ? a : b
+//   where_equal(x, y, a, b)  per lane: x == y ? a : b
 //   zip_low, zip_high(a, b)  a0 b0 a1 b1 ..., from the lower halves of a and b, and from the upper ones
 #pragma once
 #include <cstddef>

@@ -29,6 +29,12 @@ inline f32v min(f32v a, f32v b) noexcept { return _mm256_min_ps(a, b); }
 inline f32v where_positive(f32v x, f32v a, f32v b) noexcept {
   return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GT_OQ));
 }
+inline f32v where_above(f32v x, f32v y, f32v a, f32v b) noexcept {
+  return _mm256_blendv_ps(b, a, _mm256_and_ps(_mm256_cmp_ps(y, y, _CMP_ORD_Q), _mm256_cmp_ps(x, y, _CMP_NLE_UQ)));
+}
+inline f32v where_equal(f32v x, f32v y, f32v a, f32v b) noexcept {
+  return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_EQ_OQ));
+}
 
 inline f32v pow2(f32v n) noexcept {
   const f32v biased = _mm256_add_ps(n, _mm256_set1_ps(kExponentToBits));

@@ -27,6 +27,12 @@ inline f32v min(f32v a, f32v b) noexcept { return _mm512_min_ps(a, b); }
 inline f32v where_positive(f32v x, f32v a, f32v b) noexcept {
   return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_GT_OQ), b, a);
 }
+inline f32v where_above(f32v x, f32v y, f32v a, f32v b) noexcept {
+  return _mm512_mask_blend_ps(_mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(y, y, _CMP_ORD_Q), x, y, _CMP_NLE_UQ), b, a);
+}
+inline f32v where_equal(f32v x, f32v y, f32v a, f32v b) noexcept {
+  return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_EQ_OQ), b, a);
+}
 
 inline f32v pow2(f32v n) noexcept {
   const f32v biased = _mm512_add_ps(n, _mm512_set1_ps(kExponentToBits));

@@ -40,6 +40,10 @@ inline f32v split(f32v x, f32v& n) noexcept {
   n = vcvtq_f32_s32(exponent);
   return vreinterpretq_f32_s32(vsubq_s32(bits, vshlq_n_s32(exponent, 23)));
 }
+inline f32v where_above(f32v x, f32v y, f32v a, f32v b) noexcept {
+  return vbslq_f32(vbicq_u32(vceqq_f32(y, y), vcleq_f32(x, y)), a, b);
+}
+inline f32v where_equal(f32v x, f32v y, f32v a, f32v b) noexcept { return vbslq_f32(vceqq_f32(x, y), a, b); }
 inline f32v zip_low(f32v a, f32v b) noexcept { return vzip1q_f32(a, b); }
 inline f32v zip_high(f32v a, f32v b) noexcept { return vzip2q_f32(a, b); }
 

@@ -40,6 +40,8 @@ inline f32v split(f32v x, f32v& n) noexcept {
   n = __builtin_convertvector(exponent, f32v);
   return f32v(i32v(x) - (exponent << 23));
 }
+inline f32v where_above(f32v x, f32v y, f32v a, f32v b) noexcept { return (y == y) & ~(x <= y) ? a : b; }
+inline f32v where_equal(f32v x, f32v y, f32v a, f32v b) noexcept { return x == y ? a : b; }
 inline f32v zip_low(f32v a, f32v b) noexcept { return f32v{a[0], b[0], a[1], b[1]}; }
 inline f32v zip_high(f32v a, f32v b) noexcept { return f32v{a[2], b[2], a[3], b[3]}; }
 

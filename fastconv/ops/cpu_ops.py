@@ -145,6 +145,18 @@ class CpuOps:
     def activation_backward(self, dy, x, dx, function, parameters):
         _core.activation_backward(dy, x, dx, function, parameters)
 
+    def maxpool2d_forward(self, geometry, x, y, index):
+        _core.maxpool2d_forward(geometry, x, y, index)
+
+    def maxpool2d_backward(self, geometry, dy, index, dx):
+        _core.maxpool2d_backward(geometry, dy, index, dx)
+
+    def avgpool2d_forward(self, geometry, x, y, mean):
+        _core.avgpool2d_forward(geometry, x, y, mean)
+
+    def avgpool2d_backward(self, geometry, dy, dx, mean):
+        _core.avgpool2d_backward(geometry, dy, dx, mean)
+
     def softmax_forward(self, x, y):
         _core.softmax_forward(x, y)
 

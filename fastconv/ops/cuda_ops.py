@@ -15,11 +15,12 @@ from fastconv.ops.cuda_arrays import FLOAT, rows_of
 from fastconv.ops.cuda_conv2d import CudaConv2D
 from fastconv.ops.cuda_elementwise import CudaElementwise
 from fastconv.ops.cuda_optimizers import CudaOptimizers
+from fastconv.ops.cuda_spatial import CudaSpatial
 
 _WORD_TYPES = (FLOAT, np.dtype(np.int32))  # of labels
 
 
-class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers):
+class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
     """See `fastconv.ops.protocol.Ops` for what each method computes.
 
     Args:

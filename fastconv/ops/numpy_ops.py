@@ -10,26 +10,7 @@ import numpy as np
 from fastconv.ops.memory import HOST
 from fastconv.ops.numpy_elementwise import NumpyElementwise
 from fastconv.ops.numpy_optimizers import NumpyOptimizers
-
-
-def _windows(geometry, padded, r, s):
-    """The (N, P, Q, C) view of the padded image that filter tap (r, s) reads."""
-    rows = slice(r, r + (geometry.p - 1) * geometry.stride_h + 1, geometry.stride_h)
-    columns = slice(s, s + (geometry.q - 1) * geometry.stride_w + 1, geometry.stride_w)
-    return padded[:, rows, columns]
-
-
-def _padded(geometry, dtype):
-    """Zeros for an image with all its padding, and the slice where the image lies."""
-    g = geometry
-    height = max((g.p - 1) * g.stride_h + g.r, g.pad_top + g.h)
-    width = max((g.q - 1) * g.stride_w + g.s, g.pad_left + g.w)
-    inside = (slice(None), slice(g.pad_top, g.pad_top + g.h), slice(g.pad_left, g.pad_left + g.w))
-    return np.zeros((g.n, height, width, g.c), dtype), inside
-
-
-def _taps(geometry):
-    return ((r, s) for r in range(geometry.r) for s in range(geometry.s))
+from fastconv.ops.numpy_spatial import NumpySpatial, padded_images, taps, windows
 
 
 def _channels(array, like):
@@ -85,7 +66,7 @@ def philox_uniform(seed: int, stream: int, step: int, count: int) -> np.ndarray:
     return (words >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-class NumpyOps(NumpyElementwise, NumpyOptimizers):
+class NumpyOps(NumpyElementwise, NumpyOptimizers, NumpySpatial):
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "numpy"
@@ -119,21 +100,21 @@ class NumpyOps(NumpyElementwise, NumpyOptimizers):
         epsilon=1e-3,
     ):
         x = _normalized(x, x_mean, x_rstd, x_gamma, x_beta, x_slope)
-        padded, inside = _padded(geometry, x.dtype)
+        padded, inside = padded_images(geometry, x.dtype)
         padded[inside] = x.reshape(geometry.x_shape)
         w = w.reshape(geometry.w_shape)
         out = y.reshape(geometry.y_shape)
         out[...] = 0 if b is None else b
-        for r, s in _taps(geometry):
-            out += _windows(geometry, padded, r, s) @ w[r, s]
+        for r, s in taps(geometry):
+            out += windows(geometry, padded, r, s) @ w[r, s]
         if mean is not None:
             _statistics(out, mean, rstd, moving_mean, moving_variance, momentum, epsilon)
 
     def conv2d_dgrad(self, geometry, dy, w, dx, workspace):
-        padded, inside = _padded(geometry, dy.dtype)
+        padded, inside = padded_images(geometry, dy.dtype)
         dy, w = dy.reshape(geometry.y_shape), w.reshape(geometry.w_shape)
-        for r, s in _taps(geometry):
-            _windows(geometry, padded, r, s)[...] += dy @ w[r, s].T
+        for r, s in taps(geometry):
+            windows(geometry, padded, r, s)[...] += dy @ w[r, s].T
         dx.reshape(geometry.x_shape)[...] = padded[inside]
 
     def conv2d_wgrad(
@@ -151,11 +132,11 @@ class NumpyOps(NumpyElementwise, NumpyOptimizers):
         x_slope=1.0,
     ):
         x = _normalized(x, x_mean, x_rstd, x_gamma, x_beta, x_slope)
-        padded, inside = _padded(geometry, x.dtype)
+        padded, inside = padded_images(geometry, x.dtype)
         padded[inside] = x.reshape(geometry.x_shape)
         dy, out = dy.reshape(-1, geometry.k), dw.reshape(geometry.w_shape)
-        for r, s in _taps(geometry):
-            out[r, s] = _windows(geometry, padded, r, s).reshape(-1, geometry.c).T @ dy
+        for r, s in taps(geometry):
+            out[r, s] = windows(geometry, padded, r, s).reshape(-1, geometry.c).T @ dy
         if db is not None:
             db[...] = dy.sum(axis=0)
 

@@ -49,6 +49,8 @@ def before(shape, dtype):
 def shapes_of(op):
     if op.startswith("conv2d"):
         return [*shapes.CONV2D[::3], *(s for s in shapes.CONV2D if (s.h, s.w) == (4, 5))]
+    if op in helpers.IMAGES:
+        return shapes.IMAGES
     if op.startswith("batchnorm"):
         return shapes.BATCHNORM
     return shapes.SOFTMAX if op.startswith("softmax") else [(count,) for count in shapes.ELEMENTWISE]

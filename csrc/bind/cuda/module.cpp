@@ -14,6 +14,7 @@ void register_cuda_device(py::module_& m);
 void register_cuda_conv2d(py::module_& m);
 void register_cuda_leaky_relu(py::module_& m);
 void register_cuda_optimizer(py::module_& m);
+void register_cuda_pool2d(py::module_& m);
 void register_cuda_softmax_xent(py::module_& m);
 #ifdef FASTCONV_EMULATOR
 void register_emulator(py::module_& m);
@@ -33,6 +34,7 @@ PYBIND11_MODULE(FASTCONV_CUDA_MODULE, m) {
   register_cuda_conv2d(m);
   register_cuda_leaky_relu(m);
   register_cuda_optimizer(m);
+  register_cuda_pool2d(m);
   register_cuda_softmax_xent(m);
 #ifdef FASTCONV_EMULATOR
   register_emulator(m);
