@@ -10,20 +10,38 @@ from fastconv.layers.core import Flatten, Input, InputLayer
 from fastconv.layers.dense import Dense
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.merge import Add
+from fastconv.layers.pooling2d import (
+    AveragePooling2D,
+    AvgPool2D,
+    GlobalAveragePooling2D,
+    GlobalAvgPool2D,
+    GlobalMaxPool2D,
+    GlobalMaxPooling2D,
+    MaxPool2D,
+    MaxPooling2D,
+)
 
 __all__ = [
     "ELU",
     "Activation",
     "Add",
+    "AveragePooling2D",
+    "AvgPool2D",
     "BatchNormalization",
     "Conv2D",
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling2D",
     "Input",
     "InputLayer",
     "Layer",
     "LeakyReLU",
+    "MaxPool2D",
+    "MaxPooling2D",
     "ReLU",
     "Softmax",
 ]

@@ -114,6 +114,16 @@ def activation(back: Backward, step: Step, dy: Buffer) -> None:
     back.contribute(x, "activation_backward", dy=dy, x=x, **step.attrs)
 
 
+@gradient_of("maxpool2d_forward")
+def maxpool2d(back: Backward, step: Step, dy: Buffer) -> None:
+    back.contribute(step.reads["x"], "maxpool2d_backward", dy=dy, index=step.writes["index"], **step.attrs)
+
+
+@gradient_of("avgpool2d_forward")
+def avgpool2d(back: Backward, step: Step, dy: Buffer) -> None:
+    back.contribute(step.reads["x"], "avgpool2d_backward", dy=dy, **step.attrs)
+
+
 @gradient_of("softmax_forward")
 def softmax(back: Backward, step: Step, dy: Buffer) -> None:
     back.contribute(step.reads["x"], "softmax_backward", dy=dy, y=step.writes["y"])

@@ -1,9 +1,12 @@
 """Settings, shapes, names and refusals of the layers; what they compute is tested through models and ops."""
 
+import doctest
+
 import numpy as np
 import pytest
 
 from fastconv import initializers, layers, utils
+from fastconv.layers import pooling2d
 from fastconv.layers.base import snake_case
 
 
@@ -30,6 +33,10 @@ def test_automatic_names_count_up_and_start_anew():
         (layers.Conv2D(10, (4, 4), strides=2, padding="SAME"), (None, 32, 32, 3), (None, 16, 16, 10)),
         (layers.Conv2D(2, (3, 5)), (None, 9, 9, 1), (None, 7, 5, 2)),
         (layers.Dense(10), (None, 4, 6), (None, 4, 10)),
+        (layers.MaxPooling2D(), (None, 32, 31, 3), (None, 16, 15, 3)),
+        (layers.AveragePooling2D(3, strides=2, padding="same"), (None, 32, 31, 3), (None, 16, 16, 3)),
+        (layers.GlobalAveragePooling2D(), (None, 8, 8, 20), (None, 20)),
+        (layers.GlobalMaxPooling2D(keepdims=True), (None, 8, 8, 20), (None, 1, 1, 20)),
         (layers.Flatten(), (None, 8, 8, 20), (None, 1280)),
         (layers.BatchNormalization(), (None, 5, 7), (None, 5, 7)),
         (layers.Dropout(0.5), (None, 3), (None, 3)),
@@ -51,6 +58,13 @@ def test_output_shapes(layer, shape, expected):
         (lambda: layers.Conv2D(4, 3, strides=0), r"strides=0"),
         (lambda: layers.Conv2D(4, 3, strides=(1, -2)), r"strides=\(1, -2\)"),
         (lambda: layers.Conv2D(4, 3, padding="full"), r'padding: expected "valid" or "same".*full'),
+        (lambda: layers.MaxPooling2D(0), r"pool_size: expected positive integers.*pool_size=0"),
+        (lambda: layers.AveragePooling2D(2, strides=0), r"strides: expected positive integers.*strides=0"),
+        (lambda: layers.MaxPooling2D(padding="full"), r'padding: expected "valid" or "same".*full'),
+        (lambda: layers.MaxPooling2D(data_format="channels_first"), r'data_format: expected None or "channels_last"'),
+        (lambda: layers.GlobalMaxPooling2D("channels_first"), r'data_format: expected None or "channels_last"'),
+        (lambda: layers.MaxPooling2D(5)(layers.Input((4, 9, 3))), r"pool_size: expected a window inside the image"),
+        (lambda: layers.GlobalAveragePooling2D()(layers.Input((4, 3))), r"expected an input of rank 4"),
         (lambda: layers.Conv2D(4, 3, activation="swash"), r"activation: expected None or one of.*relu.*swash"),
         (lambda: layers.Dense(0), r"units=0"),
         (lambda: layers.Dense("ten"), r"units='ten'"),
@@ -141,3 +155,8 @@ def test_glorot_limits(shape, limit):
 
 def test_input_shape_argument_of_the_first_layer():
     assert layers.Dense(3, input_shape=(4,)).first_input_shape == (None, 4)
+
+
+@pytest.mark.parametrize("module", [pooling2d], ids=lambda module: module.__name__)
+def test_docstring_examples(module):
+    assert doctest.testmod(module).failed == 0

@@ -11,9 +11,7 @@ the versions, the seed, the date and this command:
   the same in float64, and `rounding`: how far float32 runs whose first weights were moved by a rounding error went
   from float64 (losses relative, sums absolute), which is how far two right implementations may be apart.
 - tensorflow_padding.json: output sizes and padding of tf.nn.conv2d, measured, for some 1,950 sizes in one dimension.
-- keras_semantics.json: the cases of keras_cases.py.
-- keras_elementwise.json: those of keras_elementwise.py.
-- keras_optimizers.json: those of optimizer_cases.py.
+- keras_<name>.json: cases of layers, optimizers and others with their inputs (`CASES`).
 
 `--only padding` and the like re-record one file. Everything runs on the CPU with one thread, in a minute.
 """
@@ -22,6 +20,8 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
+import importlib
 import json
 import os
 import platform
@@ -46,6 +46,13 @@ RUNS = {
     "cnn-gain-1": ("cnn", 1.0, 4),
     "mlp": ("mlp", 1.0, golden.STEPS),
     "conv": ("conv", 1.0, golden.STEPS),
+}
+# keras_<name>.json: (what is in it, the module of the cases).
+CASES = {
+    "semantics": ("small cases with their inputs", "keras_cases"),
+    "elementwise": ("elementwise layers", "keras_elementwise"),
+    "optimizers": ("steps on given gradients", "optimizer_cases"),
+    "spatial": ("layers on images", "keras_spatial"),
 }
 PERTURBED_RUNS = 6
 FLOAT32_ROUNDING = 2.0**-23
@@ -166,25 +173,11 @@ def padding() -> dict:
     return {"about": about, "columns": columns, "rows": rows}
 
 
-def semantics() -> dict:
-    import keras_cases
-
+def cases(about: str, module: str) -> dict:
+    """What Keras makes of the cases of one of the modules beside this one."""
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
-    return {"about": "small cases with their inputs; see keras_cases.py", **keras_cases.record(SEED)}
-
-
-def elementwise() -> dict:
-    import keras_elementwise
-
-    return {"about": "elementwise layers; see keras_elementwise.py", **keras_elementwise.record(SEED)}
-
-
-def optimizer_steps() -> dict:
-    import optimizer_cases
-
-    keras.config.set_floatx("float32")
-    return {"about": "steps on given gradients; see optimizer_cases.py", **optimizer_cases.record(SEED)}
+    return {"about": f"{about}; see {module}.py", **importlib.import_module(module).record(SEED)}
 
 
 def dump(value, indent: int = 0) -> str:
@@ -201,13 +194,9 @@ def dump(value, indent: int = 0) -> str:
 
 
 def main() -> None:
-    files = {
-        "golden": ("golden_losses", lambda: golden_losses(args.data)),
-        "padding": ("tensorflow_padding", padding),
-        "semantics": ("keras_semantics", semantics),
-        "elementwise": ("keras_elementwise", elementwise),
-        "optimizers": ("keras_optimizers", optimizer_steps),
-    }
+    files = {"golden": ("golden_losses", lambda: golden_losses(args.data)), "padding": ("tensorflow_padding", padding)}
+    for name, (about, module) in CASES.items():
+        files[name] = (f"keras_{name}", functools.partial(cases, about, module))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=os.environ.get("FASTCONV_DATA"), help="folder of the binary CIFAR-10 files")
     parser.add_argument("--only", choices=list(files), help="record one file")

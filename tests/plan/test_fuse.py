@@ -22,12 +22,12 @@ def network(act):
     return models.Model(image, layers.Dense(5, activation="softmax")(x))
 
 
-def train(fused, act=layers.LeakyReLU, backend="numpy", dtype=np.float64, batch=16):
+def train(fused, act=layers.LeakyReLU, backend="numpy", dtype=np.float64, batch=16, build=None):
     """The plan, and every weight by its path, after three steps."""
     utils.set_random_seed(3)
     utils.clear_session()
     loss, sgd = Objective("categorical_crossentropy"), optimizers.SGD(0.1)
-    executor = Executor(network(act), get_ops(backend), loss, sgd, fuse=fused, dtype=dtype)
+    executor = Executor(build() if build else network(act), get_ops(backend), loss, sgd, fuse=fused, dtype=dtype)
     plan = executor.plan("train", batch)
     executor.arena.fill_with_nan()
     rng = np.random.default_rng(4)
@@ -62,6 +62,37 @@ def test_compiled_kernels_follow_the_reference(fused, batch):
     _, actual = train(fused, backend="cpu", dtype=np.float32, batch=batch)
     for path, weight in expected.items():
         np.testing.assert_allclose(actual[path], weight, rtol=1e-3, atol=1e-4, err_msg=path)
+
+
+def resnet_block():
+    """A block that halves the image, as ResNet-20 has it, then the mean of whole images."""
+    x = image = layers.Input((8, 8, 3))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(x)))
+    y = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(8, 3, strides=2, padding="same")(x)))
+    y = layers.BatchNormalization()(layers.Conv2D(8, 3, padding="same")(y))
+    shortcut = layers.BatchNormalization()(layers.Conv2D(8, 1, strides=2, padding="same")(x))
+    x = layers.GlobalAveragePooling2D()(layers.ReLU()(layers.Add()([y, shortcut])))
+    return models.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+def pooled_cnn():
+    """Convolutions and batch normalizations whose outputs pooling reads."""
+    x = image = layers.Input((9, 8, 3))
+    x = layers.MaxPooling2D(3, strides=2, padding="same")(layers.Conv2D(4, 3, padding="same")(x))
+    x = layers.LeakyReLU()(layers.BatchNormalization()(layers.Conv2D(6, 3, padding="same")(x)))
+    x = layers.AveragePooling2D(2)(x)
+    x = layers.GlobalMaxPooling2D()(layers.BatchNormalization()(layers.Conv2D(7, 2)(x)))
+    return models.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+@pytest.mark.parametrize("build", [resnet_block, pooled_cnn], ids=lambda f: f.__name__)
+def test_fusions_leave_what_an_add_or_a_pool_reads(build):
+    _, plain = train((), build=build)
+    _, fused = train(fuse.ALL, build=build)
+    _, compiled = train(fuse.ALL, build=build, backend="cpu", dtype=np.float32)
+    for path, weight in plain.items():
+        np.testing.assert_allclose(fused[path], weight, rtol=1e-9, atol=1e-13, err_msg=path)
+        np.testing.assert_allclose(compiled[path], weight, rtol=1e-3, atol=1e-4, err_msg=path)
 
 
 def test_bn_act_removes_the_activation_step():

@@ -52,7 +52,17 @@ def smooth_activations():
     return models.Model(image, layers.Softmax()(layers.ReLU(6.0, 0.1, 0.5)(layers.Dense(5)(x))))
 
 
-NETWORKS = [chain, residual, shared_layer, softmax_inside, smooth_activations]
+def pooled():
+    x = image = layers.Input((9, 8, 2))
+    x = layers.Conv2D(4, 3, padding="same")(x)
+    x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.AveragePooling2D(2, strides=1, padding="same")(x)
+    x = layers.Add()([layers.GlobalMaxPooling2D()(x), layers.GlobalAveragePooling2D()(x)])
+    return models.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+NETWORKS = [chain, residual, shared_layer, softmax_inside, smooth_activations, pooled]
 
 
 class Case:
