@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastconv import rng
+from fastconv.settings import Configurable
 
 Shape = tuple[int, ...]
 # The standard deviation of a normal distribution with what lies beyond two of its own cut off.
@@ -32,7 +33,7 @@ def fans(shape: Shape) -> tuple[int, int]:
     return receptive * shape[-2], receptive * shape[-1]
 
 
-class Initializer:
+class Initializer(Configurable):
     """Base: a subclass returns the values for a shape.
 
     Source: keras.initializers.Initializer.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastconv.metrics import Accuracy
+from fastconv.settings import Configurable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from fastconv.metrics import Metric
 
 
-class Loss:
+class Loss(Configurable):
     """Base: a number per sample, whose mean over a batch is minimized.
 
     Subclasses say which labels they read (`target`, `labels_of`), which outputs they take (`check_output`), and emit

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.settings import Configurable
+
 _ACCURACY = ("accuracy", "acc")
 
 
-class Metric:
+class Metric(Configurable):
     """Base: entries of a vector of sums over the samples, and what they say.
 
     Subclasses define `state_size` (how many entries), `emit` (steps that write those of a batch) and `result`.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastconv import initializers
 from fastconv.ops.memory import HOST
+from fastconv.settings import Configurable
 
 Shape = Sequence[Any]  # sizes; None where the batch is not known
 Initializer = str | Callable[[tuple[int, ...]], np.ndarray]
@@ -35,6 +38,30 @@ def auto_name(class_name: str) -> str:
 def reset_names() -> None:
     """Starts automatic names anew (`utils.clear_session`)."""
     _names.clear()
+
+
+_numbers_of_file: contextvars.ContextVar[list[int] | None] = contextvars.ContextVar("numbers of a file", default=None)
+
+
+@contextlib.contextmanager
+def weights_from_file(numbers: int) -> Iterator[None]:
+    """A context for layers that get their weights from a file of so many numbers: they start as zeros, draw nothing
+    random, and may not be larger together than the file is."""
+    token = _numbers_of_file.set([numbers])
+    try:
+        yield
+    finally:
+        _numbers_of_file.reset(token)
+
+
+def _initial(name: str, shape: tuple[int, ...], initializer: Initializer) -> np.ndarray:
+    left = _numbers_of_file.get()
+    if left is None:
+        return np.asarray(initializers.get(initializer)(shape), np.float32)
+    left[0] -= math.prod(shape)
+    if left[0] < 0:
+        raise ValueError(f"{name}: expected weights no larger than the file that has them. Received: shape {shape}")
+    return np.zeros(shape, np.float32)
 
 
 class Weight:
@@ -109,7 +136,7 @@ class Node:
         self.output = Tensor(shape, self)
 
 
-class Layer:
+class Layer(Configurable):
     """Base of all layers: settings, weights, and the steps it emits. It knows no device, batch size or array.
 
     Subclasses define `build(input_shape)` (make weights), `compute_output_shape(input_shape)` and
@@ -130,7 +157,7 @@ class Layer:
 
     def weight(self, name: str, shape: Sequence[int], initializer: Initializer, trainable: bool = True) -> Weight:
         """A new weight of this layer, filled by `initializer` (name or callable)."""
-        array = np.asarray(initializers.get(initializer)(tuple(shape)), np.float32)
+        array = _initial(f"{self.name}/{name}", tuple(shape), initializer)
         if array.shape != tuple(shape):
             raise ValueError(f"{self.name}: expected a {name} of shape {tuple(shape)}. Received: {array.shape}")
         weight = Weight(name, self.name, array, trainable)

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from fastconv.optimizers.schedules import LearningRateSchedule, checked_rate
+from fastconv.settings import Configurable
 
 LearningRate = float | LearningRateSchedule | Callable[[], float]
 
 
-class Optimizer:
+class Optimizer(Configurable):
     """Base. Subclasses name their slots and emit their update of the flat parameters (`emit_update`).
 
     A step is, in Keras' order: clip the gradients, decay the weights, update, follow with the moving average. What is
@@ -81,6 +82,10 @@ class Optimizer:
         self._built = False
 
     # ---- the learning rate
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, by name; of a schedule the schedule."""
+        return {**super().get_config(), "learning_rate": self._learning_rate}
+
     @property
     def learning_rate(self) -> float:
         """The rate of the next step."""

@@ -6,6 +6,8 @@ import bisect
 import math
 from collections.abc import Sequence
 
+from fastconv.settings import Configurable
+
 
 def checked_rate(value) -> float:
     """`value` as a learning rate.
@@ -19,7 +21,7 @@ def checked_rate(value) -> float:
     return rate
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(Configurable):
     """Base: an object called with the number of steps taken (0 before the first) that returns the next step's rate.
 
     Source: keras.optimizers.schedules.LearningRateSchedule.

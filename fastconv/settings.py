@@ -1,0 +1,47 @@
+"""What a layer, an optimizer or a loss was made with: its constructor's arguments, read back from its attributes.
+
+Every such class keeps each argument in an attribute of the argument's name. So one function serves them all, and a new
+class has nothing to add.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+# Arguments that leave no attribute of their own: the shape is in the InputLayer, `alpha` is negative_slope's old name.
+_LEFT_OUT = ("input_shape", "alpha")
+
+
+def arguments(cls: type) -> list[str]:
+    """Names of the arguments of a class's constructor, those of the classes it passes **kwargs on to included.
+
+    >>> arguments(Dropout)
+    ['rate', 'name']
+    """
+    names: list[str] = []
+    for base in cls.__mro__:
+        if "__init__" not in vars(base) or base is object:
+            continue
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        names += [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return [name for name in dict.fromkeys(names) if name not in _LEFT_OUT]
+
+
+class Configurable:
+    """Base of what a file can hold by its class's name and settings."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments as they are now, by name.
+
+        >>> Dropout(0.5, name="drop").get_config()
+        {'rate': 0.5, 'name': 'drop'}
+        """
+        return {name: getattr(self, name) for name in arguments(type(self))}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A new object with the settings that `get_config` returned."""
+        return cls(**config)
