@@ -28,6 +28,9 @@ _SUBMODULES = frozenset(
 )  # fmt: skip
 _FROM = {
     "Input": "layers",
+    "from_keras": "saving",
+    "to_keras": "saving",
+    "load_model": "saving",
     "Model": "models",
     "Sequential": "models",
     "get_device": "device",

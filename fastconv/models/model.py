@@ -105,8 +105,15 @@ class Model(Trainer):
         """
         assign_all(self.weights, weights, self.name)
 
+    def save(self, filepath: str | PathLike[str], include_optimizer: bool = True) -> None:
+        """Writes the whole model to a `.keras` file, whole or not at all (`fastconv.saving.save_model`)."""
+        from fastconv.saving import save_model
+
+        save_model(self, filepath, include_optimizer)
+
     def save_weights(self, filepath: str | PathLike[str]) -> None:
-        """Writes the weights to a `.safetensors` file, whole or not at all (`fastconv.saving.save_weights`)."""
+        """Writes the weights to a `.safetensors` or `.weights.h5` file, whole or not at all
+        (`fastconv.saving.save_weights`)."""
         from fastconv.saving import save_weights
 
         save_weights(self, filepath)

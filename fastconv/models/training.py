@@ -31,6 +31,7 @@ class Trainer:
         self.optimizer = None
         self.loss = None
         self.objective: Objective | None = None
+        self.compile_arguments: dict[str, Any] | None = None  # as they were given
         self.stop_training = False
         self.history = None
         self._executor: Executor | None = None
@@ -75,6 +76,13 @@ class Trainer:
         optimizer = optimizers.get(optimizer)
         objective = Objective(loss, loss_weights, metrics, weighted_metrics, self.output_names)
         self.optimizer, self.loss, self.objective = optimizer, loss, objective  # all or none
+        self.compile_arguments = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
         self._executor = self._saved_state = None
         without_effect = {
             "run_eagerly": run_eagerly,
@@ -111,6 +119,19 @@ class Trainer:
     def restore_training_state(self, state: dict[str, np.ndarray]) -> None:
         """Goes on from `training_state` of a model of the same layers and optimizer, compiled before."""
         self._executor, self._saved_state = None, {name: np.array(values) for name, values in state.items()}
+
+    def optimizer_slots(self) -> dict[str, list[np.ndarray]]:
+        """The optimizer's slots by name, each an array for every trainable weight; none before the first step."""
+        executor = self._ready()
+        state = executor.state()
+        return {slot: executor.store.split(state[slot]) for slot in self.optimizer.slots if slot in state}
+
+    def restore_optimizer(self, iterations: int, slots: dict[str, list[np.ndarray]]) -> None:
+        """Goes on after so many steps with slots as `optimizer_slots` returned them."""
+        executor = self._ready()
+        flat = {slot: executor.store.joined(arrays) for slot, arrays in slots.items()}
+        self.restore_training_state({**executor.state(), "step": np.array([iterations], np.int64), **flat})
+        self._ready()
 
     def _require_compiled(self, method: str) -> None:
         if self.objective is None or not any(self.objective.losses):

@@ -60,6 +60,17 @@ class ParameterStore:
         trainable = (w for w in self.weights if w.trainable)
         return [(w, self._offsets[w], self._offsets[w] + math.prod(w.shape)) for w in trainable]
 
+    def split(self, flat: np.ndarray) -> list[np.ndarray]:
+        """The parts of a flat array like `trainable`, one for each trainable weight, in the weights' shapes."""
+        return [self._slice(flat, w) for w in self.weights if w.trainable]
+
+    def joined(self, arrays) -> np.ndarray:
+        """A flat array of the host with these parts, the inverse of `split`."""
+        flat = np.zeros(self.trainable.size, self.dtype)
+        for part, array in zip(self.split(flat), arrays, strict=True):
+            part[...] = array
+        return flat
+
     def holds(self, weights) -> bool:
         """Whether these are still the weights and they still live here (another model may have gathered them since)."""
         weights = list(weights)

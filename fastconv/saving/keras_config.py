@@ -1,0 +1,140 @@
+"""Models as Keras' config.json describes them, and back: layers, their settings, and how they are connected.
+
+A config comes from strangers and names classes. They are looked up among fastconv's own; no module is imported and no
+function found by its name, so that nothing a file says can run (CVE-2025-1550 and its successors in Keras). What
+fastconv has no equivalent for is an error that names it, never left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import numbers
+from typing import Any
+
+import numpy as np
+
+from fastconv.saving.hdf5 import FormatError
+from fastconv.settings import Configurable, arguments
+
+_MAX_DEPTH = 16  # of objects within objects
+
+# Keras' modules as files name them, and the modules of fastconv whose classes stand for theirs.
+_MODULES = {
+    "keras.layers": "fastconv.layers",
+    "keras.initializers": "fastconv.initializers",
+    "keras.regularizers": "fastconv.regularizers",
+    "keras.optimizers": "fastconv.optimizers",
+    "keras.optimizers.schedules": "fastconv.optimizers.schedules",
+    "keras.losses": "fastconv.losses",
+    "keras.metrics": "fastconv.metrics",
+}
+
+# Settings that fastconv does not have, with the values that mean what it does. None and False mean it everywhere.
+_NEUTRAL = {
+    "axis": (-1,),
+    "data_format": ("channels_last",),
+    "ema_momentum": (0.99,),
+    "groups": (1,),
+    "dilation_rate": ([1, 1],),
+    "renorm_momentum": (0.99,),
+}
+
+
+# ---- objects to JSON ------------------------------------------------------------------------------------------------
+
+
+def serialize(value: Any) -> Any:
+    """A setting as JSON can hold it, in Keras' form.
+
+    Raises:
+        ValueError: for what no file can hold, such as a function of the user's.
+
+    >>> serialize(Flatten(name="rows"))
+    {'module': 'keras.layers', 'class_name': 'Flatten', 'config': {'name': 'rows'}, 'registered_name': None}
+    """
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [serialize(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): serialize(v) for k, v in value.items()}
+    module = next((m for m in _MODULES if _classes(m).get(type(value).__name__) is type(value)), None)
+    if module is None or not isinstance(value, Configurable):
+        raise ValueError(
+            f"expected settings and layers of fastconv's own, which a file can name. Received: {value!r}. The weights "
+            "alone can be saved with save_weights"
+        )
+    config = {name: serialize(v) for name, v in value.get_config().items()}
+    return {"module": module, "class_name": type(value).__name__, "config": config, "registered_name": None}
+
+
+# ---- JSON to objects ------------------------------------------------------------------------------------------------
+
+
+def deserialize(value: Any, depth: int = 0) -> Any:
+    """What `serialize` wrote, or Keras did.
+
+    Raises:
+        FormatError: naming what fastconv has no equivalent for.
+    """
+    if depth > _MAX_DEPTH:
+        raise FormatError(f"expected objects within objects to a depth of {_MAX_DEPTH}. Received: more")
+    if isinstance(value, list):
+        return tuple(deserialize(v, depth + 1) for v in value)
+    if not isinstance(value, dict):
+        return value
+    if "class_name" not in value:
+        return {k: deserialize(v, depth + 1) for k, v in value.items()}
+    name, config = value["class_name"], value.get("config")
+    cls = _class(value.get("module"), name)
+    if not isinstance(config, dict):
+        raise FormatError(f"{name}: expected a config of names and values. Received: {config!r}")
+    try:
+        return cls(**_arguments(cls, config, depth))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise FormatError(f"{name}: {error}") from error
+
+
+@functools.cache
+def _classes(module: str) -> dict[str, type]:
+    """The classes of a module of Keras' that files may name."""
+    try:
+        found = importlib.import_module(_MODULES[module])
+    except ModuleNotFoundError:
+        return {}
+    return {name: v for name, v in vars(found).items() if inspect.isclass(v) and name[0] != "_"}
+
+
+def _class(module: Any, name: Any) -> type:
+    cls = _classes(module).get(name) if module in _MODULES and isinstance(name, str) else None
+    if cls is None:
+        raise FormatError(f"expected layers and settings that fastconv has. Received: {module}.{name}")
+    return cls
+
+
+def _arguments(cls: type, config: dict[str, Any], depth: int) -> dict[str, Any]:
+    """The constructor's arguments out of a config; what it has beyond them must mean what fastconv does anyway."""
+    known = arguments(cls)
+    for key, value in config.items():
+        if key not in known and not _is_neutral(key, value):
+            raise FormatError(f"{cls.__name__}: expected settings that fastconv has. Received: {key}={value!r}")
+    return {key: deserialize(value, depth + 1) for key, value in config.items() if key in known}
+
+
+def _is_neutral(key: str, value: Any) -> bool:
+    if value is None or value is False or key == "trainable":  # `layer_of` sees to trainable
+        return True
+    if key == "dtype":
+        name = value.get("config", {}).get("name") if isinstance(value, dict) else value
+        return name == "float32"
+    if key.endswith("_initializer"):
+        return True  # the values are in the file
+    return key in _NEUTRAL and value in _NEUTRAL[key]

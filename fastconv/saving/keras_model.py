@@ -1,0 +1,210 @@
+"""The layers of a model and what connects them, as Keras' config.json has them, and back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from fastconv.layers.base import Layer, Node, Tensor
+from fastconv.layers.core import InputLayer
+from fastconv.models import Model, Sequential
+from fastconv.saving.hdf5 import FormatError
+from fastconv.saving.keras_config import deserialize, serialize
+
+_MAX_DEPTH = 16  # of models within models
+_FUNCTIONAL = ("Functional", "Model")
+
+
+# ---- to JSON --------------------------------------------------------------------------------------------------------
+
+
+def model_entry(model: Model) -> dict[str, Any]:
+    """A model in Keras' form."""
+    sequential = isinstance(model, Sequential)
+    config = _sequential_config(model) if sequential else _functional_config(model)
+    return {
+        "module": "keras" if sequential else "keras.src.models.functional",
+        "class_name": "Sequential" if sequential else "Functional",
+        "config": {"name": model.name, "trainable": getattr(model, "trainable", True), **config},
+        "registered_name": None if sequential else "Functional",
+        "build_config": {"input_shape": None},
+    }
+
+
+def _layer_entry(layer: Layer) -> dict[str, Any]:
+    if isinstance(layer, Model):
+        return {**model_entry(layer), "name": layer.name}
+    if isinstance(layer, InputLayer):
+        config = {"batch_shape": list(layer.batch_shape), "dtype": "float32", "name": layer.name}
+        return {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
+    entry = serialize(layer)
+    entry["config"]["trainable"] = getattr(layer, "trainable", True)
+    return entry
+
+
+def _sequential_config(model: Sequential) -> dict[str, Any]:
+    layers = [layer for node in model.nodes[:1] if isinstance(layer := node.layer, InputLayer)] + model.layers
+    return {"layers": [_layer_entry(layer) for layer in layers]}
+
+
+def _functional_config(model: Model) -> dict[str, Any]:
+    """Every layer once, with its calls in the order of computation; a tensor is (layer, which call, which output)."""
+    calls: dict[Layer, list[Node]] = defaultdict(list)
+    for node in model.nodes:
+        calls[node.layer].append(node)
+
+    def history(tensor: Tensor) -> list:
+        node = tensor.node
+        return [node.layer.name, calls[node.layer].index(node), 0]
+
+    def argument(tensor: Tensor) -> dict[str, Any]:
+        config = {"shape": list(tensor.shape), "dtype": "float32", "keras_history": history(tensor)}
+        return {"class_name": "__keras_tensor__", "config": config}
+
+    layers = []
+    for layer, nodes in calls.items():
+        inbound = []
+        for node in nodes:
+            tensors = [argument(t) for t in node.inputs]
+            if tensors:
+                inbound.append({"args": [tensors[0] if len(tensors) == 1 else tensors], "kwargs": {}})
+        layers.append({**_layer_entry(layer), "name": layer.name, "inbound_nodes": inbound})
+    inputs, outputs = ([history(t) for t in tensors] for tensors in (model.inputs, model.outputs))
+    return {
+        "layers": layers,
+        "input_layers": inputs[0] if len(inputs) == 1 else inputs,
+        "output_layers": outputs[0] if len(outputs) == 1 else outputs,
+    }
+
+
+# ---- from JSON ------------------------------------------------------------------------------------------------------
+
+
+def model_of(entry: Any, depth: int = 0) -> Model:
+    """The model that `model_entry`, or Keras, described.
+
+    Raises:
+        FormatError: naming what is wrong, or what fastconv has no equivalent for.
+    """
+    if depth > _MAX_DEPTH:
+        raise FormatError(f"expected models within models to a depth of {_MAX_DEPTH}. Received: more")
+    config = _field(entry, "config", dict)
+    name = _field(config, "name", str)
+    kind = entry.get("class_name")
+    if kind == "Sequential":
+        model = _sequential(config, name, depth)
+    elif kind in _FUNCTIONAL:
+        model = _functional(config, name, depth)
+    else:
+        raise FormatError(f"expected a Sequential or Functional model. Received: {kind!r}")
+    model.trainable = config.get("trainable", True) is not False
+    return model
+
+
+def _field(entry: Any, key: str, kind: type) -> Any:
+    value = entry.get(key) if isinstance(entry, dict) else None
+    if not isinstance(value, kind):
+        raise FormatError(f"expected {key!r} in a config, a {kind.__name__}. Received: {value!r}"[:300])
+    return value
+
+
+def _layer_of(entry: Any, depth: int) -> Any:
+    config = _field(entry, "config", dict)
+    if entry.get("class_name") in ("Sequential", *_FUNCTIONAL):
+        return model_of(entry, depth + 1)
+    if entry.get("class_name") == "InputLayer":
+        return _input_of(config)
+    layer = deserialize(entry)
+    if not isinstance(layer, Layer):
+        raise FormatError(f"expected a layer. Received: {entry.get('class_name')}")
+    layer.trainable = config.get("trainable", True) is not False
+    return layer
+
+
+def _input_of(config: dict[str, Any]) -> InputLayer:
+    shape = config.get("batch_shape") or config.get("batch_input_shape")
+    if not isinstance(shape, list) or not all(s is None or isinstance(s, int) for s in shape):
+        raise FormatError(f"InputLayer: expected a batch_shape of sizes. Received: {shape!r}")
+    try:
+        return InputLayer(shape[1:], name=config.get("name"))
+    except ValueError as error:
+        raise FormatError(str(error)) from error
+
+
+def _sequential(config: dict[str, Any], name: str, depth: int) -> Model:
+    layers = [_layer_of(entry, depth) for entry in _field(config, "layers", list)]
+    try:
+        model = Sequential(layers, name=name)
+        if not model.built and isinstance(shape := config.get("build_input_shape"), list):
+            model.build(tuple(shape))
+    except (TypeError, ValueError) as error:
+        raise FormatError(str(error)) from error
+    return model
+
+
+def _functional(config: dict[str, Any], name: str, depth: int) -> Model:
+    made: dict[tuple, list[Tensor]] = {}  # outputs by (layer, which call)
+    calls: dict[tuple, tuple[Layer, bool, list]] = {}
+    for entry in _field(config, "layers", list):
+        layer = _layer_of(entry, depth)
+        if isinstance(layer, InputLayer):
+            made[layer.name, 0] = [Node(layer, [], layer.batch_shape).output]
+            continue
+        for i, call in enumerate(_field(entry, "inbound_nodes", list)):
+            calls[layer.name, i] = layer, *_inputs_of(call, layer.name)
+
+    def tensor(history: tuple[str, int, int]) -> Tensor:
+        layer, call, output = history
+        outputs = made.get((layer, call), [])
+        if not 0 <= output < len(outputs):
+            raise FormatError(f"expected the place of a tensor that the model makes. Received: {history!r}")
+        return outputs[output]
+
+    missing, users = {}, defaultdict(list)
+    for place, (_, _, histories) in calls.items():
+        needs = {tuple(h[:2]) for h in histories} - made.keys()
+        missing[place] = len(needs)
+        for need in needs:
+            users[need].append(place)
+    ready = [place for place in calls if not missing[place]]
+    for place in ready:  # which grows
+        layer, is_list, histories = calls[place]
+        inputs = [tensor(h) for h in histories]
+        try:
+            outputs = layer(inputs if is_list else inputs[0])
+        except (TypeError, ValueError) as error:
+            raise FormatError(f"{layer.name}: {error}") from error
+        made[place] = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        for user in users[place]:
+            missing[user] -= 1
+            if not missing[user]:
+                ready.append(user)
+    if len(ready) < len(calls):
+        stuck = sorted(str(place[0]) for place in calls if place not in made)
+        raise FormatError(f"expected layers that follow from the inputs. Received: {stuck[0]!r}, which does not")
+
+    ends = [
+        [tensor(_history(h)) for h in ([v] if v[:1] and isinstance(v[0], str) else v)]
+        for v in (_field(config, "input_layers", list), _field(config, "output_layers", list))
+    ]
+    try:
+        return Model(*(tensors[0] if len(tensors) == 1 else tensors for tensors in ends), name=name)
+    except (TypeError, ValueError) as error:
+        raise FormatError(str(error)) from error
+
+
+def _history(value: Any) -> tuple[str, int, int]:
+    if not isinstance(value, list) or [type(v) for v in value] != [str, int, int]:
+        raise FormatError(f"expected the place of a tensor: a layer's name and two numbers. Received: {value!r}"[:300])
+    return tuple(value)
+
+
+def _inputs_of(call: Any, layer: str) -> tuple[bool, list]:
+    """Whether a call got a list of tensors, and where each comes from."""
+    given = {k: v for k, v in _field(call, "kwargs", dict).items() if v is not None and v is not False}
+    arguments = _field(call, "args", list)
+    if len(arguments) != 1 or given:
+        raise FormatError(f"{layer}: expected to be called on tensors alone. Received: {given or arguments!r}"[:300])
+    is_list = isinstance(arguments[0], list)
+    tensors = arguments[0] if is_list else arguments
+    return is_list, [_history(_field(_field(t, "config", dict), "keras_history", list)) for t in tensors]

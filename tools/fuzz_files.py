@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""Damages files of every format that fastconv reads, and sees that each ends in a clean error or in a model.
+
+    python tools/fuzz_files.py [--count 10000] [--seed 1]
+
+Files are cut short, or have bytes and bits changed anywhere or near their beginning, where the structure is. A clean
+error is a ValueError (`FormatError` is one) that leaves the model as it was. Memory must not grow by more than twice a
+file and 64 MB. It ends with 1 if one does otherwise, and leaves that file beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import fastconv
+from fastconv import layers
+from fastconv.models import Model
+from fastconv.saving import keras_file, save_torch
+
+_MORE_MB = 64
+
+
+def network() -> Model:
+    image = layers.Input((8, 8, 3))
+    x = layers.LeakyReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3, 2)(image)))
+    x = layers.Add()([x, layers.Conv2D(4, 1)(x)])
+    model = Model(image, layers.Dense(3, activation="softmax")(layers.Flatten()(x)))
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def damaged(content: bytes, rng: np.random.Generator) -> bytes:
+    kind = rng.integers(4)
+    if kind == 0:
+        return content[: rng.integers(len(content))]
+    changed = bytearray(content)
+    reach = min(len(content), int(rng.choice([64, 1024, 8192, len(content)])))
+    for place in rng.integers(0, reach, rng.choice([1, 2, 8, 64])):
+        changed[place] = rng.integers(256) if kind < 3 else changed[place] ^ (1 << rng.integers(8))
+    return bytes(changed)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=10_000, help="damaged files of each format")
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    folder = Path(tempfile.mkdtemp())
+    model = network()
+    model.save(folder / "m.keras")
+    model.save_weights(folder / "m.weights.h5")
+    model.save_weights(folder / "m.safetensors")
+    save_torch(model, folder / "torch.safetensors")
+    readers = {
+        "m.keras": lambda path: keras_file.load_model(path),
+        "m.weights.h5": model.load_weights,
+        "m.safetensors": model.load_weights,
+        "torch.safetensors": lambda path: fastconv.saving.load_torch(model, path),
+    }
+    for name, read in readers.items():
+        content, rng, counts, slowest = (folder / name).read_bytes(), np.random.default_rng(args.seed), [0, 0], 0.0
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(args.count):
+            path = folder / f"damaged-{name}"
+            path.write_bytes(damaged(content, rng))
+            weights = model.get_weights()
+            began = time.perf_counter()
+            try:
+                read(path)
+                counts[0] += 1
+            except ValueError:
+                counts[1] += 1
+                if not all(map(np.array_equal, model.get_weights(), weights)):
+                    print(f"{path}: an error, and other weights than before")
+                    return 1
+            except BaseException:
+                print(f"{path}: not a clean error")
+                raise
+            slowest = max(slowest, time.perf_counter() - began)
+            model.set_weights(weights)
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        print(f"{name}: {counts[0]} read, {counts[1]} refused, at most {slowest * 1e3:.0f} ms, memory +{grown:.0f} MB")
+        if grown > _MORE_MB + 2 * len(content) / 2**20:
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
