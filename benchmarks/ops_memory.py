@@ -52,8 +52,10 @@ def normalization(shape, rng) -> list[Kernel]:
 
 def activations(shape, rng) -> list[Kernel]:
     """Elementwise kernels on arrays of this shape."""
-    x, dy, y = (rng.random(shape, np.float32) for _ in range(3))
-    size = x.nbytes
+    x, dy, y, db = (rng.random(shape, np.float32) for _ in range(4))
+    size, alpha = x.nbytes, np.ones(shape[-1], np.float32)
+    per_channel = (1, 1, x.size // shape[-1], shape[-1])
+    prelu, scratch = ("prelu", per_channel), workspace("sum_forward", {}, {"extents": per_channel})
     return [
         Kernel("leaky_relu_forward", lambda: OPS.leaky_relu_forward(x, y, SLOPE), 2 * size),
         Kernel("leaky_relu_backward", lambda: OPS.leaky_relu_backward(dy, x, y, SLOPE), 3 * size),
@@ -62,6 +64,10 @@ def activations(shape, rng) -> list[Kernel]:
         Kernel("dropout_forward", lambda: OPS.dropout_forward(x, *COUNTER, y, 0.5, 0), 2 * size),
         Kernel("dropout_backward", lambda: OPS.dropout_backward(dy, *COUNTER, y, 0.5, 0), 2 * size),
         Kernel("add_forward", lambda: OPS.add_forward(x, dy, y), 3 * size),
+        Kernel("binary_forward", lambda: OPS.binary_forward(x, alpha, y, *prelu), 2 * size),
+        Kernel("binary_backward", lambda: OPS.binary_backward(dy, x, alpha, y, db, *prelu), 4 * size),
+        Kernel("sum_forward", lambda: OPS.sum_forward(x, alpha, per_channel, scratch), size),
+        Kernel("copy_columns", lambda: OPS.copy_columns(x, y, per_channel[2], shape[-1], 0, 0), 2 * size),
         Kernel("first_non_finite", lambda: OPS.first_non_finite(x), size),
     ]
 

@@ -108,6 +108,10 @@ OUTPUTS = {
     "dropout_backward": _like("dx", "dy"),
     "first_non_finite": lambda arguments: {},
     "add_forward": _like("y", "a"),
+    "binary_forward": _like("y", "a"),
+    "binary_backward": lambda arguments: {"da": arguments["a"].shape, "db": arguments["a"].shape},
+    "sum_forward": lambda arguments: {"y": arguments["extents"][1::2]},
+    "copy_columns": lambda arguments: {},
     "adam_update": lambda arguments: {},
     "sgd_update": lambda arguments: {},
     "rmsprop_update": lambda arguments: {},
@@ -124,6 +128,7 @@ IMAGES = tuple(op for op in OUTPUTS if "pool2d" in op)
 UPDATED = {
     "conv2d_fprop": ("moving_mean", "moving_variance"),
     "batchnorm_forward": ("moving_mean", "moving_variance"),
+    "copy_columns": ("y",),
     "adam_update": ("w", "m", "v", "v_hat"),
     "sgd_update": ("w", "velocity"),
     "rmsprop_update": ("w", "velocity", "average", "momentum_buffer"),
@@ -311,6 +316,7 @@ def example(op: str, rng, shape) -> dict:
     if op in IMAGES:
         return _image_example(op, rng, shape)
     channels, rate, step = shape[-1:], np.array([0.01], np.float32), np.array([3])
+    size = math.prod(shape)
     ranges = np.array([[0, shape[0] // 3], [shape[0] // 3, shape[0] // 2], [shape[0] // 2 + 1, shape[0]]])
     scale, moving = positive("gamma", "beta", size=channels), ("moving_mean", "moving_variance")
     counter = {"seed": np.array([1]), "step": np.array([2]), "rate": 0.3, "stream": 0}
@@ -337,6 +343,10 @@ def example(op: str, rng, shape) -> dict:
         "dropout_backward": lambda: arrays("dy") | counter,
         "first_non_finite": lambda: arrays("x"),
         "add_forward": lambda: arrays("a", "b"),
+        "binary_forward": lambda: arrays("a", "b") | {"function": "multiply", "extents": (1, 1, 1, size)},
+        "binary_backward": lambda: arrays("dy", "a", "b") | {"function": "multiply", "extents": (1, 1, 1, size)},
+        "sum_forward": lambda: arrays("x") | {"extents": (1, 1, size, 1)},
+        "copy_columns": lambda: arrays("x", "y") | {"rows": 1, "columns": size, "x_at": 0, "y_at": 0},
         "adam_update": lambda: (
             positive("w", "dw", "m", "v", "v_hat")
             | {"learning_rate": rate, "step": step, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}

@@ -17,6 +17,9 @@ void register_pool2d(py::module_& m);
 void register_softmax_xent(py::module_& m);
 void register_dropout(py::module_& m);
 void register_elementwise(py::module_& m);
+void register_binary(py::module_& m);
+void register_sum(py::module_& m);
+void register_copy_columns(py::module_& m);
 void register_optimizer(py::module_& m);
 void register_probe(py::module_& m);
 
@@ -40,6 +43,9 @@ PYBIND11_MODULE(_core, m) {
   bind::register_softmax_xent(m);
   bind::register_dropout(m);
   bind::register_elementwise(m);
+  bind::register_binary(m);
+  bind::register_sum(m);
+  bind::register_copy_columns(m);
   bind::register_optimizer(m);
   bind::register_probe(m);
 }

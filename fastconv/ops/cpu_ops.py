@@ -34,6 +34,8 @@ class CpuOps:
             return getattr(_core, f"{op}_workspace_bytes")(math.prod(rows), channels)
         if op == "clip_by_norm":
             return _core.clip_by_norm_workspace_bytes(math.prod(shapes["dw"]), shapes["ranges"][0])
+        if op == "sum_forward":
+            return _core.sum_workspace_bytes(attrs["extents"])
         return 0
 
     def conv2d_fprop(
@@ -177,6 +179,18 @@ class CpuOps:
 
     def add_forward(self, a, b, y):
         _core.add_forward(a, b, y)
+
+    def binary_forward(self, a, b, y, function, extents):
+        _core.binary_forward(a, b, y, function, extents)
+
+    def binary_backward(self, dy, a, b, da, db, function, extents):
+        _core.binary_backward(dy, a, b, da, db, function, extents)
+
+    def sum_forward(self, x, y, extents, workspace):
+        _core.sum_forward(x, y, extents, workspace)
+
+    def copy_columns(self, x, y, rows, columns, x_at, y_at):
+        _core.copy_columns(x, y, rows, columns, x_at, y_at)
 
     def adam_update(self, w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon, v_hat=None):
         _core.adam_update(w, dw, m, v, learning_rate, step, beta_1, beta_2, epsilon, v_hat)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from fastconv.ops.cuda_arrays import CudaArrays
 
 
@@ -18,3 +20,24 @@ class CudaElementwise(CudaArrays):
         at, size = self._at, dy.size
         arrays = at("dy", dy, size), at("x", x, size), at("dx", dx, size)
         self._kernels.activation_backward(*arrays, function, parameters, size, self.memory.stream())
+
+    def binary_forward(self, a, b, y, function, extents):
+        at, size, (_, q, _, s) = self._at, math.prod(extents), extents
+        arrays = at("a", a, size), at("b", b, q * s), at("y", y, size)
+        self._kernels.binary_forward(*arrays, function, extents, self.memory.stream())
+
+    def binary_backward(self, dy, a, b, da, db, function, extents):
+        at, size, (_, q, _, s) = self._at, math.prod(extents), extents
+        arrays = at("dy", dy, size), at("a", a, size), at("b", b, q * s), at("da", da, size), at("db", db, size)
+        self._kernels.binary_backward(*arrays, function, extents, self.memory.stream())
+
+    def sum_forward(self, x, y, extents, workspace):
+        at, (_, q, _, s) = self._at, extents
+        scratch = self._scratch("sum_forward", workspace, self._kernels.sum_workspace_bytes(extents))
+        arrays = at("x", x, math.prod(extents)), at("y", y, q * s)
+        self._kernels.sum_forward(*arrays, extents, scratch, self.memory.stream())
+
+    def copy_columns(self, x, y, rows, columns, x_at, y_at):
+        at = self._at
+        arrays = at("x", x, x.size), x.size, at("y", y, y.size), y.size
+        self._kernels.copy_columns(*arrays, rows, columns, x_at, y_at, self.memory.stream())

@@ -48,6 +48,8 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
             return self._kernels.batchnorm_workspace_bytes(math.prod(rows), channels)
         if op == "clip_by_norm":
             return self._kernels.clip_by_norm_workspace_bytes(shapes["ranges"][0])
+        if op == "sum_forward":
+            return self._kernels.sum_workspace_bytes(attrs["extents"])
         return 0
 
     def batchnorm_forward(

@@ -92,6 +92,26 @@ ACTIVATIONS = {
 }
 
 
+# y, dy/da and dy/db of a and b.
+BINARY = {
+    "add": (np.add, lambda a, b: 1, lambda a, b: 1),
+    "subtract": (np.subtract, lambda a, b: 1, lambda a, b: -1),
+    "multiply": (np.multiply, lambda a, b: b, lambda a, b: a),
+    "maximum": (np.maximum, lambda a, b: a >= b, lambda a, b: a < b),
+    "minimum": (np.minimum, lambda a, b: a <= b, lambda a, b: a > b),
+    "prelu": (
+        lambda a, b: np.where(a > 0, a, b * a),
+        lambda a, b: np.where(a > 0, 1, np.where(a < 0, b, 0)),
+        lambda a, b: np.minimum(a, 0),
+    ),
+}
+
+
+def _again(b, extents):
+    """b as it is used along p and r."""
+    return b.reshape(1, extents[1], 1, extents[3])
+
+
 class NumpyElementwise:
     """The methods of `fastconv.ops.numpy_ops.NumpyOps` that are elementwise."""
 
@@ -100,3 +120,18 @@ class NumpyElementwise:
 
     def activation_backward(self, dy, x, dx, function, parameters):
         dx[...] = dy * ACTIVATIONS[function][1](x, *parameters)
+
+    def binary_forward(self, a, b, y, function, extents):
+        y.reshape(extents)[...] = BINARY[function][0](a.reshape(extents), _again(b, extents))
+
+    def binary_backward(self, dy, a, b, da, db, function, extents):
+        dy, operands = dy.reshape(extents), (a.reshape(extents), _again(b, extents))
+        for gradient, derivative in zip((da, db), BINARY[function][1:], strict=True):
+            if gradient is not None:
+                gradient.reshape(extents)[...] = dy * derivative(*operands)
+
+    def sum_forward(self, x, y, extents, workspace):
+        y.reshape(extents[1], extents[3])[...] = x.reshape(extents).sum(axis=(0, 2))
+
+    def copy_columns(self, x, y, rows, columns, x_at, y_at):
+        y.reshape(rows, -1)[:, y_at : y_at + columns] = x.reshape(rows, -1)[:, x_at : x_at + columns]

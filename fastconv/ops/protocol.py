@@ -22,6 +22,7 @@ TAKES_WORKSPACE = frozenset(
         "batchnorm_forward",
         "batchnorm_backward",
         "clip_by_norm",
+        "sum_forward",
     )
 )
 
@@ -207,6 +208,29 @@ class Ops(Protocol):
 
     # ---- elementwise; y may be a
     def add_forward(self, a: Array, b: Array, y: Array) -> None: ...
+
+    # ---- functions of two tensors: y = f(a, b), da = dy * df/da, db = dy * df/db. function: "add", "subtract",
+    # "multiply", "maximum", "minimum" or "prelu" (a > 0 ? a : b * a). extents (p, q, r, s): a is (p, q, r, s), b is
+    # (q, s), used again for every p and r; da and db have the size of a, either may be None.
+    def binary_forward(
+        self, a: Array, b: Array, y: Array, function: str, extents: tuple[int, int, int, int]
+    ) -> None: ...
+    def binary_backward(
+        self,
+        dy: Array,
+        a: Array,
+        b: Array,
+        da: Array,
+        db: Array,
+        function: str,
+        extents: tuple[int, int, int, int],
+    ) -> None: ...
+
+    # ---- sums over p and r of x, which is (p, q, r, s)
+    def sum_forward(self, x: Array, y: Array, extents: tuple[int, int, int, int], workspace: Array) -> None: ...
+
+    # ---- y[row, y_at + i] = x[row, x_at + i] for i < columns; the rest of y stays
+    def copy_columns(self, x: Array, y: Array, rows: int, columns: int, x_at: int, y_at: int) -> None: ...
 
     # ---- optimizers on flat buffers, in place on w and the slots; learning_rate: float32, step: int64 (1 on the first
     # update), arrays of one element. Formulas as in Keras: keras.optimizers.Adam ("epsilon hat"), SGD, RMSprop. v_hat

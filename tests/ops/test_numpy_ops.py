@@ -12,7 +12,7 @@ import pytest
 import shapes
 from helpers import REFERENCE, small_integers
 
-from fastconv.ops.numpy_elementwise import ACTIVATIONS
+from fastconv.ops.numpy_elementwise import ACTIVATIONS, BINARY
 from fastconv.ops.numpy_ops import philox_uniform
 
 STEP = 1e-6  # of central differences, whose error is about STEP**2 + 1e-16 / STEP
@@ -186,6 +186,25 @@ def test_activation_gradient(rng, function):
     named = {"function": function, "parameters": ACTIVATION_CASES.get(function, ())}
     loss = lambda: (REFERENCE.run("activation_forward", x=x, **named).y * dy).sum()  # noqa: E731
     assert_gradient(REFERENCE.run("activation_backward", dy=dy, x=x, **named).dx, loss, x)
+
+
+@pytest.mark.parametrize("function", BINARY)
+@pytest.mark.parametrize("extents", [(1, 1, 1, 7), (2, 3, 2, 3)], ids=str)
+def test_gradients_of_two_tensors(rng, function, extents):
+    b, dy = rng.normal(size=(1, extents[1], 1, extents[3])), rng.normal(size=extents)
+    a = away_from(away_from(rng.normal(size=extents), 0), b)
+    given = {"a": a, "b": b, "function": function, "extents": extents}
+    loss = lambda: (REFERENCE.run("binary_forward", **given).y * dy).sum()  # noqa: E731
+    actual = REFERENCE.run("binary_backward", dy=dy, **given)
+    assert_gradient(actual.da, loss, a)
+    summed = REFERENCE.run("sum_forward", x=actual.db, extents=extents).y
+    assert_gradient(summed.reshape(b.shape), loss, b)
+
+
+def test_copied_columns_by_hand():
+    x, y = np.arange(6.0).reshape(2, 3), np.full((2, 4), 9.0)
+    y = REFERENCE.run("copy_columns", x=x, y=y, rows=2, columns=2, x_at=1, y_at=2).y
+    np.testing.assert_array_equal(y, [[9, 9, 1, 2], [9, 9, 4, 5]])
 
 
 def test_add(rng):
