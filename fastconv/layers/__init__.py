@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fastconv.layers.activation import ELU, Activation, LeakyReLU, ReLU, Softmax
+from fastconv.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from fastconv.layers.base import Layer
 from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.conv2d import Conv2D
-from fastconv.layers.core import Flatten, Input, InputLayer
+from fastconv.layers.core import Flatten, Input, InputLayer, Reshape
 from fastconv.layers.dense import Dense
 from fastconv.layers.dropout import Dropout
-from fastconv.layers.merge import Add
+from fastconv.layers.merge import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from fastconv.layers.pooling2d import (
     AveragePooling2D,
     AvgPool2D,
@@ -25,9 +25,11 @@ __all__ = [
     "ELU",
     "Activation",
     "Add",
+    "Average",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
+    "Concatenate",
     "Conv2D",
     "Dense",
     "Dropout",
@@ -42,6 +44,12 @@ __all__ = [
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "PReLU",
     "ReLU",
+    "Reshape",
     "Softmax",
+    "Subtract",
 ]

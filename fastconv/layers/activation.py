@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
-from fastconv.layers.base import Layer, Shape
+from fastconv.layers.base import Initializer, Layer, Shape
+from fastconv.layers.broadcast import extents
 
 LEAKY_RELU_FUNCTION_SLOPE = 0.2  # of activation="leaky_relu" in Keras; the layer LeakyReLU has 0.3
 
@@ -141,6 +143,61 @@ class ReLU(Layer):
             return emit_leaky_relu(graph, x, self.negative_slope, self.name)
         largest = math.inf if self.max_value is None else self.max_value
         return emit_function(graph, x, "relu", (self.negative_slope, largest, self.threshold), self.name)
+
+
+class PReLU(Layer):
+    """x where x > 0, else alpha * x with a learned alpha for each element of a sample.
+
+    Args:
+        alpha_initializer: name or callable from shape to array.
+        shared_axes: axes along which one alpha serves all, such as (1, 2) for one per channel of images; 1 is the first
+            after the batch.
+
+    Input and output shape: (N, ...).
+    Weights: alpha of a sample's shape, 1 along the shared axes; zeros.
+    Raises: ValueError at build if shared_axes are not axes of the input, or alternate with others more often than those
+        of images can.
+    Source: keras.layers.PReLU; He et al. 2015, arXiv:1502.01852.
+
+    >>> PReLU(shared_axes=[1, 2]).shared_axes
+    [1, 2]
+    """
+
+    def __init__(
+        self,
+        alpha_initializer: Initializer = "zeros",
+        shared_axes: int | Sequence[int] | None = None,
+        name: str | None = None,
+        input_shape: Shape | None = None,
+    ):
+        super().__init__(name, input_shape)
+        self.alpha_initializer = alpha_initializer
+        self.shared_axes = [shared_axes] if isinstance(shared_axes, int) else shared_axes and list(shared_axes)
+        self.alpha = None
+
+    def build(self, input_shape):
+        shared, rank = self.shared_axes or [], len(input_shape)
+        shape = tuple(1 if axis in shared else input_shape[axis] for axis in range(1, rank))
+        known = all(isinstance(axis, int) and 1 <= axis < rank for axis in shared)
+        if not known or extents(input_shape, (1, *shape)) is None:
+            raise ValueError(
+                f"shared_axes: expected axes from 1 to {rank - 1}, in two runs at most. "
+                f"Received: shared_axes={self.shared_axes!r}"
+            )
+        self.alpha = self.weight("alpha", shape, self.alpha_initializer)
+
+    def check_input(self, input_shape):
+        shape, sizes = self.alpha.shape, tuple(input_shape[1:])
+        if len(sizes) != len(shape) or any(a not in (1, n) for a, n in zip(shape, sizes, strict=True)):
+            raise ValueError(
+                f"{self.name}: expected an input that fits its alpha of shape {shape}. Received: {tuple(input_shape)}"
+            )
+
+    def emit(self, graph, x):
+        y = graph.buffer(x.shape, f"{self.name}.activation")
+        sizes = extents(x.shape, (1, *self.alpha.shape))
+        graph.emit("binary_forward", {"y": y}, a=x, b=graph.weight(self.alpha), function="prelu", extents=sizes)
+        return y
 
 
 class ELU(Layer):

@@ -1,8 +1,9 @@
-"""Input and Flatten: layers that compute nothing."""
+"""Input, Flatten and Reshape: layers that compute nothing."""
 
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 
 from fastconv.geometry import positive_int
@@ -54,6 +55,44 @@ class Flatten(Layer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], math.prod(input_shape[1:]))
+
+    def emit(self, graph, x):
+        return graph.view(x, self.compute_output_shape(x.shape), f"{self.name}.y")
+
+
+class Reshape(Layer):
+    """Every sample in another shape, its numbers in the order of memory.
+
+    Args:
+        target_shape: sizes of a sample; one of them may be -1, for what is left.
+
+    Input shape: (N, ...). Output shape: (N, *target_shape).
+    Raises: ValueError if target_shape is not made of positive integers and at most one -1, or does not fit the input.
+    Source: keras.layers.Reshape.
+
+    >>> Reshape((8, 8, -1)).compute_output_shape((None, 4096))
+    (None, 8, 8, 64)
+    """
+
+    def __init__(self, target_shape: Sequence[int], name: str | None = None, input_shape: Shape | None = None):
+        super().__init__(name, input_shape)
+        sizes = list(target_shape) if isinstance(target_shape, (list, tuple)) else []
+        whole = all(isinstance(size, numbers.Integral) and (size > 0 or size == -1) for size in sizes)
+        if not sizes or not whole or sizes.count(-1) > 1:
+            raise ValueError(
+                "target_shape: expected positive integers, of which one may be -1. "
+                f"Received: target_shape={target_shape!r}"
+            )
+        self.target_shape = tuple(map(int, sizes))
+
+    def compute_output_shape(self, input_shape):
+        count, known = math.prod(input_shape[1:]), math.prod(size for size in self.target_shape if size > 0)
+        if count % known or (count != known and -1 not in self.target_shape):
+            raise ValueError(
+                f"target_shape: expected {count} elements, as a sample of shape {tuple(input_shape[1:])} has. "
+                f"Received: target_shape={self.target_shape}"
+            )
+        return (input_shape[0], *(count // known if size == -1 else size for size in self.target_shape))
 
     def emit(self, graph, x):
         return graph.view(x, self.compute_output_shape(x.shape), f"{self.name}.y")

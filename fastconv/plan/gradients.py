@@ -141,6 +141,34 @@ def add(back: Backward, step: Step, dy: Buffer) -> None:
     back.alias(step.reads["b"], dy)
 
 
+@gradient_of("binary_forward")
+def binary(back: Backward, step: Step, dy: Buffer) -> None:
+    a, b, function, extents = step.reads["a"], step.reads["b"], step.attrs["function"], step.attrs["extents"]
+    da = dy if function in ("add", "subtract") else Buffer(f"d {a.name}", a.shape) if back.needed(a) else None
+    db = dy if function == "add" else Buffer(f"d {b.name}", a.shape) if back.needed(b) else None
+    writes = {name: None if x is dy else x for name, x in (("da", da), ("db", db))}
+    if any(writes.values()):
+        back.emit("binary_backward", writes, dy=dy, a=a, b=b, **step.attrs)
+    back.alias(a, da)
+    if b.kind == "weight":
+        back.emit("sum_forward", {"y": back.weight_gradient(b)}, x=db, extents=extents)
+    elif a.shape == b.shape:
+        back.alias(b, db)
+    elif back.needed(b):
+        total = Buffer(f"d {b.name}", b.shape)
+        back.emit("sum_forward", {"y": total}, x=db, extents=extents)
+        back.alias(b, total)
+
+
+@gradient_of("copy_columns")
+def copy_columns(back: Backward, step: Step, dy: Buffer) -> None:
+    x, cut = step.reads["x"], step.attrs
+    if back.needed(x):
+        dx = Buffer(f"d {x.name}", x.shape)
+        back.emit("copy_columns", {"y": dx}, x=dy, **{**cut, "x_at": cut["y_at"], "y_at": cut["x_at"]})
+        back.alias(x, dx)
+
+
 @gradient_of("view")
 def view(back: Backward, step: Step, dy: Buffer) -> None:
     x = step.reads["x"]

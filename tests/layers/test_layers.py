@@ -95,6 +95,9 @@ def test_settings_out_of_range_are_refused(make, message):
         (lambda: layers.Conv2D(4, 5), (3, 3, 1), r"kernel_size.*\(5, 5\).*\(3, 3\)"),
         (lambda: layers.BatchNormalization(axis=1), (8, 8, 3), r"axis: expected -1 or 3.*axis=1"),
         (lambda: layers.Add(), (8,), r"two or more inputs"),
+        (lambda: layers.PReLU(shared_axes=[3]), (8, 3), r"shared_axes: expected axes from 1 to 2.*shared_axes=\[3\]"),
+        (lambda: layers.PReLU(shared_axes=[0]), (8, 3), r"shared_axes=\[0\]"),
+        (lambda: layers.PReLU(shared_axes=[2, 4]), (5, 4, 3, 2, 6), r"in two runs at most.*\[2, 4\]"),
         (lambda: layers.Softmax(axis=1), (8, 3), r"axis: expected -1 or 2, the last one. Received: axis=1"),
     ],
 )
@@ -109,6 +112,15 @@ def test_a_built_layer_refuses_another_channel_count():
         layer(layers.Input(shapes[0]))
         with pytest.raises(ValueError, match=r"expected.*Received"):
             layer(layers.Input(shapes[1]))
+
+
+def test_prelu_refuses_an_input_that_its_alpha_does_not_fit():
+    layer = layers.PReLU(shared_axes=[1, 2])
+    layer(layers.Input((5, 5, 3)))
+    assert layer(layers.Input((7, 6, 3))).shape == (None, 7, 6, 3)
+    for shape in ((5, 5, 4), (5, 3)):
+        with pytest.raises(ValueError, match=r"expected an input that fits its alpha of shape \(1, 1, 3\)"):
+            layer(layers.Input(shape))
 
 
 def test_an_array_is_no_tensor():

@@ -68,6 +68,44 @@ def activations(rng) -> list:
     return cases
 
 
+MERGES = (
+    *((name, {}, ((2, 5), (2, 5))) for name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")),
+    *((name, {}, ((2, 3), (2, 3), (2, 3))) for name in ("Add", "Multiply", "Average", "Maximum", "Minimum")),
+    ("Add", {}, ((2, 1, 1, 3), (2, 2, 2, 3))),
+    ("Multiply", {}, ((2, 2, 2, 3), (2, 1, 1, 3))),
+    ("Multiply", {}, ((2, 2, 2, 3), (2, 2, 2, 1))),
+    ("Multiply", {}, ((2, 2, 2, 3), (2, 3))),
+    ("Subtract", {}, ((2, 1, 3), (2, 4, 3))),
+    ("Maximum", {}, ((2, 4, 3), (2, 4, 1))),
+    ("Concatenate", {}, ((2, 2, 2, 3), (2, 2, 2, 1), (2, 2, 2, 2))),
+    ("Concatenate", {"axis": 1}, ((2, 2, 3), (2, 1, 3))),
+    ("Concatenate", {"axis": -2}, ((2, 2, 2, 3), (2, 2, 1, 3))),
+    ("Reshape", {"target_shape": [2, -1]}, ((2, 6),)),
+)
+PRELU = (None, [1], [2], [3], [1, 2], [1, 3], [2, 3], [1, 2, 3])
+
+
+def merges(rng) -> list:
+    cases = []
+    for name, arguments, shapes in MERGES:
+        layer, arrays = getattr(keras.layers, name)(**arguments), [eighths(rng, shape) for shape in shapes]
+        dy = eighths(rng, layer(arrays if len(arrays) > 1 else arrays[0]).shape)
+        cases.append({"layer": name, "arguments": arguments, **answer(layer, arrays, dy)})
+    return cases
+
+
+def prelu(rng) -> list:
+    cases, shape = [], (2, 3, 2, 3)
+    for axes in PRELU:
+        layer = keras.layers.PReLU(shared_axes=axes)
+        layer.build(shape)
+        given = [eighths(rng, layer.alpha.shape)]
+        answers = answer(layer, [eighths(rng, shape)], eighths(rng, shape), given)
+        cases.append({"layer": "PReLU", "arguments": {"shared_axes": axes}, **answers})
+    return cases
+
+
 def record(seed: int) -> dict:
-    rng = np.random.default_rng(seed)
-    return {"activations": activations(rng)}
+    """Return all cases, each list from a generator of its own so that a new one leaves the others as they were."""
+    generators = iter(np.random.default_rng(seed).spawn(8))
+    return {kind.__name__: kind(next(generators)) for kind in (activations, merges, prelu)}

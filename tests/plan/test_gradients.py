@@ -62,7 +62,16 @@ def pooled():
     return models.Model(image, layers.Dense(5, activation="softmax")(x))
 
 
-NETWORKS = [chain, residual, shared_layer, softmax_inside, smooth_activations, pooled]
+def merges():
+    image = layers.Input((5, 5, 2))
+    x, y = (layers.Conv2D(4, 3, padding="same")(image) for _ in range(2))
+    gate = layers.Reshape((1, 1, -1))(layers.Dense(4, activation="sigmoid")(layers.Flatten()(x)))
+    x = layers.Multiply()([layers.PReLU("ones", shared_axes=[1, 2])(x), gate])
+    x = layers.Concatenate()([layers.Maximum()([x, y]), layers.Average()([y, x, x]), layers.Subtract()([gate, y])])
+    return models.Model(image, layers.Dense(5, activation="softmax")(layers.Flatten()(x)))
+
+
+NETWORKS = [chain, residual, shared_layer, softmax_inside, smooth_activations, pooled, merges]
 
 
 class Case:
