@@ -99,7 +99,7 @@ def losses(shape, rng) -> list[Kernel]:
 def optimizers(shape, rng) -> list[Kernel]:
     """One update of as many weights; in-place arrays are read and written."""
     w, dw, m, v = (rng.random(shape, np.float32) for _ in range(4))
-    whole, size = np.array([[0, w.size]]), w.nbytes
+    whole, size, total = np.array([[0, w.size]]), w.nbytes, np.zeros(1)
     scratch = workspace("clip_by_norm", {"dw": shape, "ranges": whole.shape}, {})
     return [
         Kernel("adam_update", lambda: OPS.adam_update(w, dw, m, v, RATE, COUNTER[1], 0.9, 0.999, 1e-7), 7 * size),
@@ -108,6 +108,7 @@ def optimizers(shape, rng) -> list[Kernel]:
         Kernel("decay_weights", lambda: OPS.decay_weights(w, whole, RATE, 0.0), 2 * size),
         Kernel("ema_update", lambda: OPS.ema_update(m, w, COUNTER[1], 0.99, 0), 3 * size),
         Kernel("clip_by_norm", lambda: OPS.clip_by_norm(dw, whole, 1e9, scratch), size),  # nothing is clipped
+        Kernel("penalty", lambda: OPS.penalty(w, dw, whole, np.ones((1, 3), np.float32), total, 1, scratch), 3 * size),
         Kernel("clip_by_value", lambda: OPS.clip_by_value(dw, 0.5), 2 * size),
     ]
 

@@ -119,6 +119,7 @@ OUTPUTS = {
     "ema_update": lambda arguments: {},
     "clip_by_norm": lambda arguments: {},
     "clip_by_value": lambda arguments: {},
+    "penalty": lambda arguments: {"totals": (1,)},
 }
 
 # Ops on images, whose examples are made from the shape of one.
@@ -136,6 +137,7 @@ UPDATED = {
     "ema_update": ("average", "w"),
     "clip_by_norm": ("dw",),
     "clip_by_value": ("dw",),
+    "penalty": ("dw",),
 }
 
 
@@ -363,4 +365,5 @@ def example(op: str, rng, shape) -> dict:
         "ema_update": lambda: arrays("average", "w") | {"step": step, "momentum": 0.9, "overwrite_every": 3},
         "clip_by_norm": lambda: arrays("dw") | {"ranges": ranges, "norm": 1.0},
         "clip_by_value": lambda: arrays("dw") | {"limit": 0.5},
+        "penalty": lambda: arrays("w", "dw") | {"ranges": ranges, "rates": np.ones((3, 3), np.float32), "samples": 4},
     }[op]()

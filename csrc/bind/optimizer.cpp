@@ -2,6 +2,7 @@
 
 #include "bind/checks.h"
 #include "optimizer/clip.h"
+#include "optimizer/penalty.h"
 #include "optimizer/ranges.h"
 
 namespace fastconv::bind {
@@ -19,6 +20,14 @@ Ranges ranges_of(const py::array& pairs, int64_t size) {
       throw py::value_error("ranges: expected ascending pairs within " + std::to_string(size) +
                             " elements. Received: " + std::string(py::str(pairs)));
   return ranges;
+}
+
+float* scratch_of(const py::object& workspace, const char* op, size_t wanted) {
+  const Workspace scratch(workspace);
+  if (scratch.bytes < wanted)
+    throw py::value_error(std::string(op) + ": expected " + std::to_string(wanted) +
+                          " bytes of workspace. Received: " + std::to_string(scratch.bytes));
+  return scratch.data;
 }
 
 }  // namespace
@@ -101,13 +110,9 @@ void register_optimizer(py::module_& m) {
       [](const py::array& dw, const py::array& ranges, float norm, const py::object& workspace) {
         float* dw_data = output<float>(dw, "dw", dw.size());
         const Ranges pairs = ranges_of(ranges, dw.size());
-        const Workspace scratch(workspace);
-        const size_t wanted = clip_by_norm_workspace_bytes(dw.size(), pairs.count);
-        if (scratch.bytes < wanted)
-          throw py::value_error("clip_by_norm: expected " + std::to_string(wanted) +
-                                " bytes of workspace. Received: " + std::to_string(scratch.bytes));
+        float* scratch = scratch_of(workspace, "clip_by_norm", clip_by_norm_workspace_bytes(dw.size(), pairs.count));
         const py::gil_scoped_release unlock;
-        clip_by_norm(dw_data, pairs, norm, scratch.data);
+        clip_by_norm(dw_data, pairs, norm, scratch);
       },
       py::arg("dw"), py::arg("ranges"), py::arg("norm"), py::arg("workspace"));
   m.def(
@@ -119,6 +124,22 @@ void register_optimizer(py::module_& m) {
         clip_by_value(dw_data, count, limit);
       },
       py::arg("dw"), py::arg("limit"));
+  m.def("penalty_workspace_bytes", &penalty_workspace_bytes, py::arg("size"), py::arg("ranges"));
+  m.def(
+      "penalty",
+      [](const py::array& w, const py::object& dw, const py::array& ranges, const py::array& rates,
+         const py::array& totals, int64_t samples, const py::object& workspace) {
+        const float* w_data = input<float>(w, "w", w.size());
+        float* dw_data = optional_output<float>(dw, "dw", w.size());
+        const Ranges pairs = ranges_of(ranges, w.size());
+        const float* rates_data = input<float>(rates, "rates", 3 * pairs.count);
+        double* total = output<double>(totals, "totals", 1);
+        float* scratch = scratch_of(workspace, "penalty", penalty_workspace_bytes(w.size(), pairs.count));
+        const py::gil_scoped_release unlock;
+        penalty(w_data, dw_data, pairs, rates_data, samples, total, scratch);
+      },
+      py::arg("w"), py::arg("dw"), py::arg("ranges"), py::arg("rates"), py::arg("totals"), py::arg("samples"),
+      py::arg("workspace"));
 }
 
 }  // namespace fastconv::bind

@@ -54,7 +54,7 @@ void clip_by_norm(float* dw, int64_t size, const int64_t* bounds, int64_t ranges
   const Ranges r = {global(bounds, 2 * ranges)};
   const Grid grid = {Ranges::kParts, ranges};
   const auto parts = global(partial, ranges * Ranges::kParts);
-  launch("clip_sums", sums_kernel, grid, kElementwiseThreads, Ranges::kSumBytes, Stream(stream), r,
+  launch("clip_sums", sums_kernel, grid, kElementwiseThreads, kBlockSumBytes, Stream(stream), r,
          global<const float>(dw, size), parts);
   launch("clip_scale", scale_kernel, grid, kElementwiseThreads, int(sizeof(float)), Stream(stream), r, global(dw, size),
          norm, global<const float>(partial, ranges * Ranges::kParts));

@@ -4,12 +4,25 @@
 
 namespace fastconv::cuda {
 
+constexpr int kBlockSumBytes = int(sizeof(double)) * (1024 / kWarp);  // shared memory of sum_of_block
+
+// The sum over the block's threads, in thread 0; all threads call it, once.
+__device__ inline double sum_of_block(double value) {
+  const int warps = threads() / kWarp;
+  const Shared<double> sums = shared<double>(0, warps);
+  for (int mask = kWarp / 2; mask > 0; mask /= 2) value += shfl_xor(value, mask);
+  if (lane() == 0) sums.store(warp(), value);
+  sync();
+  double sum = 0.0;
+  for (int i = 0; thread() == 0 && i < warps; ++i) sum += sums.load(i);
+  return sum;
+}
+
 struct Ranges {
   Global<const int64_t> bounds;  // begin and end of each
 
   static constexpr int kParts = 128;  // about a block for each multiprocessor of an H100
   static constexpr int64_t kSmallestPart = 1024;
-  static constexpr int kSumBytes = int(sizeof(double)) * (1024 / kWarp);  // shared memory of store_sum
 
   // Calls body(i) for this thread's share of the part of its block.
   template <typename Body>
@@ -20,17 +33,10 @@ struct Ranges {
     for (int64_t i = first + thread(); i < last; i += threads()) body(i);
   }
 
-  // The sum over the block's threads, as the number of its part; all threads call it.
+  // Stores the sum over the block's threads as the number of its part; all threads call it.
   __device__ void store_sum(double value, Global<float> partial) const {
-    const int warps = threads() / kWarp;
-    const Shared<double> sums = shared<double>(0, warps);
-    for (int mask = kWarp / 2; mask > 0; mask /= 2) value += shfl_xor(value, mask);
-    if (lane() == 0) sums.store(warp(), value);
-    sync();
-    if (thread() > 0) return;
-    double sum = 0.0;
-    for (int i = 0; i < warps; ++i) sum += sums.load(i);
-    partial.store(block_y() * kParts + block_x(), float(sum));
+    const double sum = sum_of_block(value);
+    if (thread() == 0) partial.store(block_y() * kParts + block_x(), float(sum));
   }
 
   // The sum of the parts of the block's range, in each lane of a warp.

@@ -36,6 +36,8 @@ class CpuOps:
             return _core.clip_by_norm_workspace_bytes(math.prod(shapes["dw"]), shapes["ranges"][0])
         if op == "sum_forward":
             return _core.sum_workspace_bytes(attrs["extents"])
+        if op == "penalty":
+            return _core.penalty_workspace_bytes(math.prod(shapes["w"]), shapes["ranges"][0])
         return 0
 
     def conv2d_fprop(
@@ -212,3 +214,6 @@ class CpuOps:
 
     def clip_by_value(self, dw, limit):
         _core.clip_by_value(dw, limit)
+
+    def penalty(self, w, dw, ranges, rates, totals, samples, workspace):
+        _core.penalty(w, dw, ranges, rates, totals, samples, workspace)

@@ -46,10 +46,10 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
         if op in ("batchnorm_forward", "batchnorm_backward"):
             *rows, channels = shapes["x"]
             return self._kernels.batchnorm_workspace_bytes(math.prod(rows), channels)
-        if op == "clip_by_norm":
-            return self._kernels.clip_by_norm_workspace_bytes(shapes["ranges"][0])
         if op == "sum_forward":
             return self._kernels.sum_workspace_bytes(attrs["extents"])
+        if op in ("clip_by_norm", "penalty"):
+            return getattr(self._kernels, f"{op}_workspace_bytes")(shapes["ranges"][0])
         return 0
 
     def batchnorm_forward(

@@ -79,3 +79,19 @@ class CudaOptimizers(CudaArrays):
 
     def clip_by_value(self, dw, limit):
         self._kernels.clip_by_value(self._at("dw", dw, dw.size), dw.size, limit, self.memory.stream())
+
+    def penalty(self, w, dw, ranges, rates, totals, samples, workspace):
+        at, size, (bounds, count) = self._at, w.size, self._ranges(ranges)
+        scratch = self._scratch("penalty", workspace, self._kernels.penalty_workspace_bytes(count))
+        self._kernels.penalty(
+            at("w", w, size),
+            at("dw", dw, size),
+            size,
+            bounds,
+            at("rates", rates, 3 * count),
+            count,
+            samples,
+            at("totals", totals, 1, np.float64),
+            scratch,
+            self.memory.stream(),
+        )

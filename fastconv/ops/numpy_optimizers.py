@@ -54,7 +54,16 @@ class NumpyOptimizers:
     def clip_by_norm(self, dw, ranges, norm, workspace):
         for at in slices(ranges):
             n = np.sqrt(np.sum(dw[at] * dw[at], dtype=np.float64))
-            dw[at] *= (norm / n if n > norm else 1.0) if np.isfinite(n) else np.nan
+            dw[at] *= norm / n if norm < n < np.inf else 1.0
+            if not np.isfinite(n):
+                dw[at] = np.where(dw[at] == 0, 0, np.nan)
 
     def clip_by_value(self, dw, limit):
         np.clip(dw, -limit, limit, out=dw)
+
+    def penalty(self, w, dw, ranges, rates, totals, samples, workspace):
+        totals[0] = 0
+        for at, (l1, l2, kept) in zip(slices(ranges), rates, strict=True):
+            totals[0] += samples * (l1 * np.abs(w[at]) + l2 * w[at] * w[at]).sum(dtype=np.float64)
+            if dw is not None:
+                dw[at] = (dw[at] if kept else 0) + l1 * np.sign(w[at]) + 2 * l2 * w[at]

@@ -23,6 +23,7 @@ TAKES_WORKSPACE = frozenset(
         "batchnorm_backward",
         "clip_by_norm",
         "sum_forward",
+        "penalty",
     )
 )
 
@@ -268,9 +269,16 @@ class Ops(Protocol):
     # decay_weights: w -= w * learning_rate * rate, on the ranges
     # ema_update: average = momentum * average + (1 - momentum) * w, on the first step w; on each step that is a
     #             multiple of overwrite_every, unless that is 0, w = average then
-    # clip_by_norm: each range whose norm n is above `norm`, times norm / n; NaN where n is not finite
+    # clip_by_norm: each range whose norm n is above `norm`, times norm / n; where n is not finite, NaN but for zeros
     # clip_by_value: min(max(dw, -limit), limit)
     def decay_weights(self, w: Array, ranges: Array, learning_rate: Array, rate: float) -> None: ...
     def ema_update(self, average: Array, w: Array, step: Array, momentum: float, overwrite_every: int) -> None: ...
     def clip_by_norm(self, dw: Array, ranges: Array, norm: float, workspace: Array) -> None: ...
     def clip_by_value(self, dw: Array, limit: float) -> None: ...
+
+    # ---- regularizers: totals (float64, 1) = samples * sum of l1 * |w| + l2 * w^2 over ranges of the flat parameters,
+    # (l1, l2, kept) a row of rates (n, 3) for each; dw, unless None, there += l1 * sign(w) + 2 * l2 * w, or is set to
+    # that where kept is 0
+    def penalty(
+        self, w: Array, dw: Array, ranges: Array, rates: Array, totals: Array, samples: int, workspace: Array
+    ) -> None: ...

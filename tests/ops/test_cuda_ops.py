@@ -21,6 +21,8 @@ REDUCTIONS = [  # op, shape, kernel, barriers
     ("adam_update", (100,), "adam_update", 1),
     ("clip_by_norm", (5003,), "clip_sums", 1),
     ("clip_by_norm", (5003,), "clip_scale", 1),
+    ("penalty", (5003,), "penalty", 1),
+    ("penalty", (5003,), "penalty_total", 1),
 ]
 BARRIERS = [(op, shape, kernel, number) for op, shape, kernel, count in REDUCTIONS for number in range(count)]
 

@@ -2,6 +2,7 @@
 
 #include "bind/cuda/pointers.h"
 #include "optimizer/clip.h"
+#include "optimizer/penalty.h"
 
 namespace fastconv::bind {
 
@@ -69,6 +70,16 @@ void register_cuda_optimizer(py::module_& m) {
         cuda::clip_by_value(at<float>(dw), count, limit, stream_at(stream));
       },
       py::arg("dw"), py::arg("count"), py::arg("limit"), py::arg("stream"));
+  m.def("penalty_workspace_bytes", &cuda::penalty_workspace_bytes, py::arg("ranges"));
+  m.def(
+      "penalty",
+      [](Address w, Address dw, int64_t size, Address bounds, Address rates, int64_t ranges, int64_t samples,
+         Address total, Address workspace, Address stream) {
+        cuda::penalty(at<const float>(w), at<float>(dw), size, at<const int64_t>(bounds), at<const float>(rates),
+                      ranges, samples, at<double>(total), at<float>(workspace), stream_at(stream));
+      },
+      py::arg("w"), py::arg("dw"), py::arg("size"), py::arg("bounds"), py::arg("rates"), py::arg("ranges"),
+      py::arg("samples"), py::arg("total"), py::arg("workspace"), py::arg("stream"));
 }
 
 }  // namespace fastconv::bind
