@@ -33,7 +33,13 @@ void clip_by_norm(float* dw, const Ranges& ranges, float norm, float* partial) {
     first += parts;
   }
   ranges.for_each_part([&](const Ranges::Part& p) {
-    if (partial[p.first] != 1.0f) scale_range(dw, partial[p.first], p.begin, p.end);
+    const float factor = partial[p.first];
+    if (std::isnan(factor)) {
+      for (int64_t i = p.begin; i < p.end; ++i)
+        if (dw[i] != 0.0f) dw[i] = factor;
+    } else if (factor != 1.0f) {
+      scale_range(dw, factor, p.begin, p.end);
+    }
   });
 }
 

@@ -32,7 +32,10 @@ __global__ void __launch_bounds__(kElementwiseThreads)
   sync();
   const float factor = shared_factor.load(0);
   if (factor == 1.0f) return;
-  ranges.for_each_element([&](int64_t i) { dw.store(i, dw.load(i) * factor); });
+  ranges.for_each_element([&](int64_t i) {
+    const float x = dw.load(i);
+    dw.store(i, x == 0.0f ? x : x * factor);  // 0 stays where factor is NaN
+  });
 }
 
 __global__ void __launch_bounds__(kElementwiseThreads)

@@ -1,6 +1,7 @@
 // Gradients held within bounds, in place on a flat array, or on ranges of it (ranges.h).
 //   by_norm   n = the norm of a range; where n > norm, its elements are multiplied by norm / n, else they stay as they
-//             are. A range whose norm is not finite becomes NaN. 1 read, and 1 of each in ranges that are clipped.
+//             are. In a range whose norm is not finite, all but zeros become NaN (what no step ever
+//             writes stays 0). 1 read, and 1 of each in ranges that are clipped.
 //             Squares are added in float within 512 elements, in double beyond (on the GPU in double); those above the
 //             largest float count as infinite. partial: clip_by_norm_workspace_bytes of scratch.
 //   by_value  min(max(dw, -limit), limit). 1 read, 1 write. NaN passes through.

@@ -42,10 +42,7 @@ void scale_range(float* x, float factor, int64_t begin, int64_t end) noexcept {
 
 void clip_by_value_range(float* dw, float limit, int64_t begin, int64_t end) noexcept {
   const f32v high = broadcast(limit), low = broadcast(-limit);
-  for_each_vector(begin, end, [&](auto get, auto put) {
-    const f32v x = get(dw), below = where_positive(sub(x, high), high, x);  // as max, but NaN stays NaN
-    put(dw, where_positive(sub(low, below), low, below));
-  });
+  for_each_vector(begin, end, [&](auto get, auto put) { put(dw, max(low, min(high, get(dw)))); });  // NaN stays
 }
 
 }  // namespace fastconv::FASTCONV_ISA

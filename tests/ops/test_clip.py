@@ -41,11 +41,11 @@ def test_norms_of_whole_numbers_are_exact(ops, rng, count):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
-def test_a_norm_that_is_not_finite_makes_its_range_nan_and_no_other(ops, rng, bad):
+def test_a_norm_that_is_not_finite_makes_its_range_nan_but_for_zeros(ops, rng, bad):
     dw = float32(rng, 100, scale=0.01)
-    dw[37] = bad
+    dw[37], dw[40] = bad, 0  # zeros are what no step writes: NaN there would stay forever
     clipped = by_norm(ops, dw, [[0, 20], [20, 60], [60, 100]], 1.0)
-    assert np.isnan(clipped[20:60]).all()
+    assert np.flatnonzero(~np.isnan(clipped[20:60])).tolist() == [20]
     np.testing.assert_array_equal(clipped[:20], dw[:20])
     np.testing.assert_array_equal(clipped[60:], dw[60:])
 
