@@ -24,7 +24,7 @@ __version__: str = _core.__version__
 
 _SUBMODULES = frozenset(
     ("callbacks", "config", "datasets", "initializers", "layers", "losses", "models", "ops", "optimizers", "plot",
-     "saving", "utils")
+     "regularizers", "saving", "utils")
 )  # fmt: skip
 _FROM = {
     "Input": "layers",

@@ -154,6 +154,17 @@ def test_clipped_by_norm_each_weight_moves_at_most_so_far():
     assert moved[0] == pytest.approx(0.01, rel=1e-4) and max(moved) < 0.0101
 
 
+@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm", "clipvalue"])
+def test_what_a_nan_did_to_the_gradients_is_gone_with_it(clip):
+    model = small_model(optimizers.SGD(0.5, **{clip: 1.0}))
+    start = model.get_weights()
+    model.set_weights([np.full(w.shape, np.nan) for w in start])
+    model.train_on_batch(X, Y)
+    model.set_weights(start)
+    model.train_on_batch(X, Y)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+
+
 def test_fit_ends_with_the_moving_average():
     kept = []
 

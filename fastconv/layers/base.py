@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import initializers
+from fastconv import initializers, regularizers
 from fastconv.ops.memory import HOST
 from fastconv.settings import Configurable
 
@@ -68,10 +68,10 @@ class Weight:
     """A layer's array: float32, C-contiguous. A model that runs keeps it in one flat array of all its weights, in the
     memory of its device."""
 
-    __slots__ = ("_memory", "layer_name", "name", "shape", "storage", "trainable")
+    __slots__ = ("_memory", "layer_name", "name", "regularizer", "shape", "storage", "trainable")
 
-    def __init__(self, name: str, layer_name: str, array: np.ndarray, trainable: bool):
-        self.name, self.layer_name, self.trainable = name, layer_name, trainable
+    def __init__(self, name: str, layer_name: str, array: np.ndarray, trainable: bool, regularizer: Any = None):
+        self.name, self.layer_name, self.trainable, self.regularizer = name, layer_name, trainable, regularizer
         self.shape = array.shape
         self.move(array, HOST)
 
@@ -89,7 +89,13 @@ class Weight:
         self.assign(value)
 
     def __reduce__(self):
-        return Weight, (self.name, self.layer_name, self.numpy(), self.trainable)  # a copy lives on the host
+        return Weight, (
+            self.name,
+            self.layer_name,
+            self.numpy(),
+            self.trainable,
+            self.regularizer,
+        )  # a copy lives on the host
 
     @property
     def path(self) -> str:
@@ -155,12 +161,19 @@ class Layer(Configurable):
         self.built = False
         self.weights: list[Weight] = []
 
-    def weight(self, name: str, shape: Sequence[int], initializer: Initializer, trainable: bool = True) -> Weight:
-        """A new weight of this layer, filled by `initializer` (name or callable)."""
+    def weight(
+        self,
+        name: str,
+        shape: Sequence[int],
+        initializer: Initializer,
+        trainable: bool = True,
+        regularizer: regularizers.Regularizer | None = None,
+    ) -> Weight:
+        """A new weight of this layer, filled by `initializer` (name or callable); `regularizer` adds to the loss."""
         array = _initial(f"{self.name}/{name}", tuple(shape), initializer)
         if array.shape != tuple(shape):
             raise ValueError(f"{self.name}: expected a {name} of shape {tuple(shape)}. Received: {array.shape}")
-        weight = Weight(name, self.name, array, trainable)
+        weight = Weight(name, self.name, array, trainable, regularizer)
         self.weights.append(weight)
         return weight
 
@@ -246,3 +259,9 @@ def assign_all(weights: list[Weight], arrays: Iterable[Any], owner: str) -> None
             raise ValueError(f"{weight.path}: expected real numbers. Received: dtype {array.dtype}")
     for weight, array in zip(weights, arrays, strict=True):
         weight.assign(array)
+
+
+def refuse(value: Any, name: str) -> None:
+    """Returns None, what an argument of Keras that is not supported has to be; raises ValueError on anything else."""
+    if value is not None:
+        raise ValueError(f"{name}: expected None, as it is not supported yet. Received: {name}={value!r}")

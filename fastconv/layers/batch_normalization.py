@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numbers
 
-from fastconv.layers.base import Layer, Shape
+from fastconv import regularizers
+from fastconv.layers.base import Initializer, Layer, Shape, refuse
 from fastconv.layers.core import channels_of
+from fastconv.layers.kernel import Penalty
 
 
 class BatchNormalization(Layer):
@@ -18,6 +20,14 @@ class BatchNormalization(Layer):
         epsilon: added to the variance before its root.
         center: whether there is a beta.
         scale: whether there is a gamma.
+        beta_initializer: of `fastconv.initializers`: an object, a name or a callable from shape to array.
+        gamma_initializer: likewise.
+        moving_mean_initializer: likewise.
+        moving_variance_initializer: likewise.
+        beta_regularizer: penalty that is added to the loss: `regularizers.L1`, `L2`, `L1L2`, a name or None.
+        gamma_regularizer: likewise.
+        beta_constraint: not supported: None.
+        gamma_constraint: not supported: None.
 
     Input and output shape: (N, ..., C).
     Weights: gamma (C,) ones, beta (C,) zeros; not trainable: moving_mean zeros, moving_variance ones.
@@ -35,6 +45,14 @@ class BatchNormalization(Layer):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
+        beta_initializer: Initializer = "zeros",
+        gamma_initializer: Initializer = "ones",
+        moving_mean_initializer: Initializer = "zeros",
+        moving_variance_initializer: Initializer = "ones",
+        beta_regularizer: Penalty = None,
+        gamma_regularizer: Penalty = None,
+        beta_constraint: None = None,
+        gamma_constraint: None = None,
         name: str | None = None,
         input_shape: Shape | None = None,
     ):
@@ -46,6 +64,13 @@ class BatchNormalization(Layer):
         self.axis = axis
         self.momentum, self.epsilon = float(momentum), float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
+        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+        self.moving_mean_initializer = moving_mean_initializer
+        self.moving_variance_initializer = moving_variance_initializer
+        self.beta_regularizer = regularizers.get(beta_regularizer, "beta_regularizer")
+        self.gamma_regularizer = regularizers.get(gamma_regularizer, "gamma_regularizer")
+        self.beta_constraint = refuse(beta_constraint, "beta_constraint")
+        self.gamma_constraint = refuse(gamma_constraint, "gamma_constraint")
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape):
@@ -54,10 +79,12 @@ class BatchNormalization(Layer):
             raise ValueError(
                 f"axis: expected -1 or {len(input_shape) - 1}, the last axis (channels). Received: axis={self.axis!r}"
             )
-        self.gamma = self.weight("gamma", shape, "ones") if self.scale else None
-        self.beta = self.weight("beta", shape, "zeros") if self.center else None
-        self.moving_mean = self.weight("moving_mean", shape, "zeros", trainable=False)
-        self.moving_variance = self.weight("moving_variance", shape, "ones", trainable=False)
+        if self.scale:
+            self.gamma = self.weight("gamma", shape, self.gamma_initializer, regularizer=self.gamma_regularizer)
+        if self.center:
+            self.beta = self.weight("beta", shape, self.beta_initializer, regularizer=self.beta_regularizer)
+        self.moving_mean = self.weight("moving_mean", shape, self.moving_mean_initializer, trainable=False)
+        self.moving_variance = self.weight("moving_variance", shape, self.moving_variance_initializer, trainable=False)
 
     def check_input(self, input_shape):
         if channels_of(input_shape, self.name) != self.moving_mean.shape[0]:

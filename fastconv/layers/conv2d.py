@@ -3,11 +3,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastconv import geometry
-from fastconv.layers.activation import check_activation, emit_activation
-from fastconv.layers.base import Initializer, Layer, Shape, require_rank
+from fastconv.layers.activation import emit_activation
+from fastconv.layers.base import Initializer, Shape, require_rank
+from fastconv.layers.kernel import KernelLayer, Penalty
 
 
-class Conv2D(Layer):
+class Conv2D(KernelLayer):
     """2D convolution of NHWC images with a bank of filters.
 
     Args:
@@ -17,8 +18,13 @@ class Conv2D(Layer):
         padding: "valid" (none) or "same" (output = ceil(input / stride); an odd zero goes bottom and right).
         activation: None or a name that `Activation` takes; applied to the result.
         use_bias: add one number per filter. Redundant before BatchNormalization, whose mean takes it out again.
-        kernel_initializer: name or callable from shape to array.
+        kernel_initializer: object, name or callable from shape to array; see `KernelLayer` for this and what follows.
         bias_initializer: likewise.
+        kernel_regularizer: penalty that is added to the loss: `regularizers.L1`, `L2`, `L1L2`, a name or None.
+        bias_regularizer: likewise.
+        activity_regularizer: None.
+        kernel_constraint: None.
+        bias_constraint: None.
 
     Input shape: (N, H, W, C). Output shape: (N, P, Q, K), see `fastconv.geometry.conv2d`.
     Weights: kernel (R, S, C, K), Glorot uniform; bias (K,), zeros.
@@ -39,24 +45,26 @@ class Conv2D(Layer):
         use_bias: bool = True,
         kernel_initializer: Initializer = "glorot_uniform",
         bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Penalty = None,
+        bias_regularizer: Penalty = None,
+        activity_regularizer: None = None,
+        kernel_constraint: None = None,
+        bias_constraint: None = None,
         name: str | None = None,
         input_shape: Shape | None = None,
     ):
-        super().__init__(name, input_shape)
+        initializers = kernel_initializer, bias_initializer
+        penalties = kernel_regularizer, bias_regularizer, activity_regularizer
+        constraints = kernel_constraint, bias_constraint
+        super().__init__(activation, use_bias, *initializers, *penalties, *constraints, name, input_shape)
         self.filters = geometry.positive_int(filters, "filters")
         self.kernel_size = geometry.pair(kernel_size, "kernel_size")
         self.strides = geometry.pair(strides, "strides")
         self.padding = geometry.check_padding(padding)
-        self.activation = check_activation(activation)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
-        self.kernel = self.bias = None
 
     def build(self, input_shape):
         self._geometry(input_shape)
-        shape = (*self.kernel_size, input_shape[-1], self.filters)
-        self.kernel = self.weight("kernel", shape, self.kernel_initializer)
-        self.bias = self.weight("bias", (self.filters,), self.bias_initializer) if self.use_bias else None
+        self.make_weights((*self.kernel_size, input_shape[-1], self.filters), self.filters)
 
     def check_input(self, input_shape):
         if self._geometry(input_shape).c != self.kernel.shape[2]:

@@ -3,20 +3,26 @@ from __future__ import annotations
 import math
 
 from fastconv import geometry
-from fastconv.layers.activation import check_activation, emit_activation
-from fastconv.layers.base import Initializer, Layer, Shape
+from fastconv.layers.activation import emit_activation
+from fastconv.layers.base import Initializer, Shape
 from fastconv.layers.core import channels_of
+from fastconv.layers.kernel import KernelLayer, Penalty
 
 
-class Dense(Layer):
+class Dense(KernelLayer):
     """y = activation(x @ kernel + bias) over the last axis: a 1x1 convolution, run by the convolution's kernels.
 
     Args:
         units: number of outputs.
         activation: None or a name that `Activation` takes.
         use_bias: add one number per unit.
-        kernel_initializer: name or callable from shape to array.
+        kernel_initializer: object, name or callable from shape to array; see `KernelLayer` for this and what follows.
         bias_initializer: likewise.
+        kernel_regularizer: penalty that is added to the loss: `regularizers.L1`, `L2`, `L1L2`, a name or None.
+        bias_regularizer: likewise.
+        activity_regularizer: None.
+        kernel_constraint: None.
+        bias_constraint: None.
 
     Input shape: (N, ..., C). Output shape: (N, ..., units).
     Weights: kernel (C, units), Glorot uniform; bias (units,), zeros.
@@ -34,20 +40,22 @@ class Dense(Layer):
         use_bias: bool = True,
         kernel_initializer: Initializer = "glorot_uniform",
         bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Penalty = None,
+        bias_regularizer: Penalty = None,
+        activity_regularizer: None = None,
+        kernel_constraint: None = None,
+        bias_constraint: None = None,
         name: str | None = None,
         input_shape: Shape | None = None,
     ):
-        super().__init__(name, input_shape)
+        initializers = kernel_initializer, bias_initializer
+        penalties = kernel_regularizer, bias_regularizer, activity_regularizer
+        constraints = kernel_constraint, bias_constraint
+        super().__init__(activation, use_bias, *initializers, *penalties, *constraints, name, input_shape)
         self.units = geometry.positive_int(units, "units")
-        self.activation = check_activation(activation)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
-        self.kernel = self.bias = None
 
     def build(self, input_shape):
-        inputs = channels_of(input_shape, self.name)
-        self.kernel = self.weight("kernel", (inputs, self.units), self.kernel_initializer)
-        self.bias = self.weight("bias", (self.units,), self.bias_initializer) if self.use_bias else None
+        self.make_weights((channels_of(input_shape, self.name), self.units), self.units)
 
     def check_input(self, input_shape):
         if channels_of(input_shape, self.name) != self.kernel.shape[0]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastconv import losses
+from fastconv import losses, regularizers
 from fastconv import metrics as known_metrics
 
 
@@ -69,6 +69,7 @@ class Objective:
         self._shapes: list[tuple] = []
         self._losses_of_logs: list[tuple[str, int, float]] = []  # name, entry of totals, weight
         self._measures: list[_Measure] = []  # in the order of the logs
+        self._penalties_at: int | None = None  # entry of totals, where weights have penalties
         self.size = 0  # of totals
 
     def _by_output(self, given: Any, argument: str) -> list[Any]:
@@ -98,8 +99,12 @@ class Objective:
         return per_output
 
     # ---- entries of totals ----
-    def lay_out(self, output_shapes: Sequence[tuple]) -> None:
+    def lay_out(self, output_shapes: Sequence[tuple], owner: Any = None) -> None:
         """Gives every loss and metric its entries, once the shapes of the outputs are known.
+
+        Args:
+            output_shapes: of the model.
+            owner: the model or its graph; `owner.weights` with regularizers share one entry.
 
         Raises:
             ValueError: if a loss or metric cannot take its output.
@@ -107,6 +112,7 @@ class Objective:
         shapes = [tuple(shape[1:]) for shape in output_shapes]
         if self._outputs and shapes == self._shapes:
             return
+        penalized = owner is not None and any(map(regularizers.has_penalty, owner.weights))
         outputs, size, names = [], 0, set()
         for i, (loss, shape) in enumerate(zip(self.losses, output_shapes, strict=True)):
             at, measures = size, []
@@ -121,7 +127,8 @@ class Objective:
                     measures.append(_Measure(name, metric, at + 1 if counted else size, weighted, counted))
                     size += 0 if counted else metric.state_size
             outputs.append(_Output(loss, self.loss_weights[i], at, measures))
-        self._outputs, self._shapes, self.size = outputs, shapes, size
+        self._outputs, self._shapes, self.size = outputs, shapes, size + penalized
+        self._penalties_at = size if penalized else None
         self._losses_of_logs = [
             (f"{name}_loss", mine.at, mine.weight)
             for name, mine in zip(self.output_names, outputs, strict=True)
@@ -142,14 +149,14 @@ class Objective:
         return found
 
     def emit(self, graph: Any, outputs: list[Any], weighted: Sequence[bool] = ()) -> None:
-        """Appends the steps of all losses and metrics to a graph.
+        """Appends the steps of all losses and metrics to a graph. Those of the penalties come later: `emit_penalties`.
 
         Args:
             graph: the model's, up to its outputs.
             outputs: their buffers.
             weighted: for which outputs with labels the samples have weights; () for none.
         """
-        self.lay_out([output.shape for output in outputs])
+        self.lay_out([output.shape for output in outputs], graph)
         graph.totals = graph.buffer((self.size,), "totals", dtype="float64")
         for mine, output in zip(self._outputs, outputs, strict=True):
             if not mine.labelled:
@@ -161,6 +168,17 @@ class Objective:
             for measure in mine.measures:
                 if not measure.counted:
                     measure.metric.emit(graph, output, target, weights if measure.weighted else None, measure.at)
+
+    def emit_penalties(self, graph: Any, w: Any, dw: Any, places: Any) -> None:
+        """Appends the step of the weights' penalties, after all others that make gradients.
+
+        Args:
+            graph: the model's, differentiated where it trains.
+            w: buffer of the flat parameters.
+            dw: buffer of their gradient, or None.
+            places: (weight, begin, end) of each weight in them.
+        """
+        regularizers.emit(graph, w, dw, places, graph.targets[0].shape[0], self._penalties_at)
 
     # ---- labels ----
     @property
@@ -184,6 +202,8 @@ class Objective:
             logs["loss"] += weight * loss
             if len(self._losses_of_logs) > 1:
                 logs[name] = loss
+        if self._penalties_at is not None:
+            logs["loss"] += float(sums[self._penalties_at]) / seen
         right = np.full(2, float(seen))
         for name, metric, at, _, counted in self._measures:
             right[0] = sums[at]

@@ -144,7 +144,7 @@ class Trainer:
         x = data.images(x, self.input_shape, f"{name}x")
         data.require_pairs(x, np.asarray(y), name)
         shapes = [tensor.shape for tensor in self.outputs]
-        self.objective.lay_out(shapes)
+        self.objective.lay_out(shapes, self)
         return data.Samples([x], [self.objective.labels_of(i, y, shapes[i]) for i in self.objective.labelled])
 
     def _ensure_built(self, x) -> None:

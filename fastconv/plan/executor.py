@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import rng
+from fastconv import regularizers, rng
 from fastconv.plan import fuse as fusions
 from fastconv.plan.arena import Arena
 from fastconv.plan.gradients import Backward
@@ -160,8 +160,11 @@ class Executor:
         fusions.fuse(graph, fusions.FORWARD, self._fuse, self.ops)
         if graph.training:
             Backward(graph).run()
-            size = (self.store.trainable.size,)
-            self.optimizer.emit(graph, graph.state("w", size), graph.state("dw", size), self.store.places)
+        w, dw = (graph.state(name, (self.store.trainable.size,)) for name in ("w", "dw"))
+        if mode != "predict" and any(map(regularizers.has_penalty, graph.weights)):
+            self.objective.emit_penalties(graph, w, dw if graph.training else None, self.store.places)
+        if graph.training:
+            self.optimizer.emit(graph, w, dw, self.store.places)
             fusions.fuse(graph, fusions.WHOLE, self._fuse, self.ops)
         return graph
 

@@ -162,7 +162,8 @@ def dead_bias(graph: Graph, ops) -> None:
             continue
         source, db = uses.writer.get(step.reads["dy"]), step.writes["db"]
         centred = "y_mean" in step.reads or (source is not None and source.op == "batchnorm_backward")
-        if centred and uses.writer[db] is step and db not in uses.readers and db.kind == "gradient":
+        alone = uses.writer[db] is step and db not in uses.readers and db.owner.regularizer is None
+        if centred and alone and db.kind == "gradient":
             del step.writes["db"]
             step.attrs["db"] = None
 

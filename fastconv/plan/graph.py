@@ -89,6 +89,11 @@ class Graph:
             self._weights[weight] = Buffer(weight.path, weight.shape, "weight", owner=weight)
         return self._weights[weight]
 
+    @property
+    def weights(self) -> list[Any]:
+        """The layers' weights that the steps so far use."""
+        return list(self._weights)
+
     def state(self, name: str, shape=(1,), dtype: str = "float") -> Buffer:
         """The buffer of a value that changes between steps; never a Python number, which binding would freeze."""
         if name not in self._states:
