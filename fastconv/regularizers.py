@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.settings import Configurable
 
-class Regularizer:
+
+class Regularizer(Configurable):
     """Base: l1 * sum(|w|) + l2 * sum(w^2). Other penalties have no kernel: use L1, L2 or L1L2.
 
     Source: keras.regularizers.Regularizer.
