@@ -161,7 +161,7 @@ def _multiplications(model: Any) -> int:
     one does not need.
     """
     forward = [
-        math.prod(weight.shape) * math.prod(node.output.shape[1:-1])
+        math.prod(weight.shape) * math.prod(node.outputs[0].shape[1:-1])
         for node in model.nodes
         for weight in node.layer.weights
         if weight.name == "kernel"

@@ -121,25 +121,43 @@ class Weight:
 
 
 class Tensor:
-    """The symbolic output of a layer: a shape (None for the batch) and the node that makes it."""
+    """The symbolic output of a layer: a shape (None for the batch), the node that makes it, and its place there."""
 
-    __slots__ = ("node", "shape")
+    __slots__ = ("index", "node", "shape")
 
-    def __init__(self, shape: tuple, node: Node):
-        self.shape, self.node = tuple(shape), node
+    def __init__(self, shape: tuple, node: Node, index: int = 0):
+        self.shape, self.node, self.index = tuple(shape), node, index
 
     def __repr__(self):
         return f"<Tensor shape={self.shape} of {self.node.layer.name}>"
 
 
 class Node:
-    """One call of a layer on tensors."""
+    """One call of a layer on tensors.
 
-    __slots__ = ("inputs", "layer", "output")
+    Args:
+        layer: the layer, which remembers its calls.
+        inputs: the tensors.
+        shape: of the output; a list of shapes makes a list of outputs.
+    """
 
-    def __init__(self, layer: Layer, inputs: list[Tensor], shape: tuple):
+    __slots__ = ("inputs", "layer", "outputs")
+
+    def __init__(self, layer: Layer, inputs: list[Tensor], shape: tuple | list[tuple]):
         self.layer, self.inputs = layer, inputs
-        self.output = Tensor(shape, self)
+        shapes = shape if isinstance(shape, list) else [shape]
+        self.outputs = [Tensor(one, self, i) for i, one in enumerate(shapes)]
+        layer.calls.append(self)
+
+    @property
+    def output(self) -> Any:
+        """The tensor, or the list of them where there are several."""
+        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
+
+    @property
+    def number(self) -> int:
+        """Which call of its layer it is."""
+        return self.layer.calls.index(self)
 
 
 class Layer(Configurable):
@@ -157,9 +175,47 @@ class Layer(Configurable):
         if name is not None and not isinstance(name, str):
             raise ValueError(f"name: expected a string or None. Received: name={name!r}")
         self.name = name or auto_name(type(self).__name__)
-        self.first_input_shape = None if input_shape is None else (None, *input_shape)
-        self.built = False
-        self.weights: list[Weight] = []
+        self._first_input_shape = None if input_shape is None else (None, *input_shape)
+        self.calls: list[Node] = []
+        self._weights: list[Weight] = []
+
+    built = False
+
+    def __getstate__(self):
+        return {**self.__dict__, "calls": []}  # a copy is a layer of its own; those of a model know its calls
+
+    @property
+    def first_input_shape(self) -> tuple | None:
+        """What a `Sequential` that begins with this layer is built with, batch included."""
+        return self._first_input_shape
+
+    @property
+    def weights(self) -> list[Weight]:
+        return self._weights
+
+    @property
+    def input(self) -> Any:
+        """The tensor that the layer was called on first, or the list of them.
+
+        Raises:
+            AttributeError: if it was never called.
+        """
+        tensors = self._first_call("input").inputs
+        return tensors[0] if len(tensors) == 1 else tensors
+
+    @property
+    def output(self) -> Any:
+        """The tensor that the layer's first call returned. `Model(model.input, layer.output)` computes it.
+
+        Raises:
+            AttributeError: if it was never called.
+        """
+        return self._first_call("output").output
+
+    def _first_call(self, what: str) -> Node:
+        if not self.calls:
+            raise AttributeError(f"{self.name}: expected a layer that was called, to have an {what}. Received: no call")
+        return self.calls[0]
 
     def weight(
         self,
@@ -174,7 +230,7 @@ class Layer(Configurable):
         if array.shape != tuple(shape):
             raise ValueError(f"{self.name}: expected a {name} of shape {tuple(shape)}. Received: {array.shape}")
         weight = Weight(name, self.name, array, trainable, regularizer)
-        self.weights.append(weight)
+        self._weights.append(weight)
         return weight
 
     @property
@@ -219,9 +275,9 @@ class Layer(Configurable):
     def check_input(self, input_shape: Any) -> None:
         """Raises ValueError if a built layer cannot take this shape."""
 
-    def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
+    def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Any:
         """Connects the layer to a symbolic tensor (or a list of them, for layers that merge)."""
-        tensors = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        tensors = self._tensors_of(inputs)
         for tensor in tensors:
             if not isinstance(tensor, Tensor):
                 raise TypeError(
@@ -231,6 +287,9 @@ class Layer(Configurable):
         shapes = self._input_shapes(tensors)
         self.ensure_built(shapes)
         return Node(self, tensors, self.compute_output_shape(shapes)).output
+
+    def _tensors_of(self, inputs: Any) -> list[Any]:
+        return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
 
     def _input_shapes(self, tensors: list[Tensor]) -> Any:
         if len(tensors) != 1:

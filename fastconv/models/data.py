@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from fastconv.geometry import positive_int
+from fastconv.models import structure
 
 
 class Samples:
@@ -44,6 +46,100 @@ class Samples:
         )
 
 
+def samples_of(model: Any, x, y, sample_weight=None, name: str = "") -> Samples:
+    """What `fit` and `evaluate` were given, as arrays that fit the model and its objective.
+
+    Args:
+        model: built and compiled.
+        x: an array; for several inputs a list of arrays, or a dict by their names.
+        y: labels, likewise for the outputs that have any.
+        sample_weight: None, an array for all outputs, or a list or dict for them.
+        name: of the data, before "x" and "y" in messages.
+
+    Raises:
+        ValueError: on anything that does not fit.
+    """
+    if y is None:
+        raise ValueError(f"{name}y: expected labels. Received: None")
+    objective, shapes = model.objective, [tensor.shape for tensor in model.outputs]
+    objective.lay_out(shapes, model)
+    places, inputs = objective.labelled, inputs_of(model, x, f"{name}x")
+    labels = _of_outputs(y, objective, f"{name}y")
+    for one in labels:
+        if np.ndim(one) == 0 or len(one) != len(inputs[0]):
+            raise ValueError(
+                f"expected as many labels as samples. Received: {len(inputs[0])} in {name}x, "
+                f"{len(one) if np.ndim(one) else 'a number'} in {name}y"
+            )
+    targets = [objective.labels_of(i, one, shapes[i]) for i, one in zip(places, labels, strict=True)]
+    if isinstance(sample_weight, (list, tuple, dict)) and len(places) > 1:
+        weights = _of_outputs(sample_weight, objective, f"{name}sample_weight")
+    else:
+        weights = [sample_weight] * len(places)
+    return Samples(inputs, targets, [_weights(one, len(inputs[0]), f"{name}sample_weight") for one in weights])
+
+
+def inputs_of(model: Any, x, name: str = "x") -> list[np.ndarray]:
+    """The arrays of all inputs of a built model.
+
+    Raises:
+        ValueError: if they do not fit, or have not the same number of samples.
+    """
+    names = model.input_names
+    titles = [name] if len(names) == 1 else [f"{name}[{one!r}]" for one in names]
+    given = structure.arranged(x, names, name)
+    arrays = [images(*one) for one in zip(given, [tensor.shape for tensor in model.inputs], titles, strict=True)]
+    counts = {title: len(array) for title, array in zip(titles, arrays, strict=True)}
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"{name}: expected as many samples for every input. Received: {counts}")
+    return arrays
+
+
+def _of_outputs(values, objective, argument: str) -> list[Any]:
+    """One of the values per output with labels; a list may be for all outputs."""
+    names, places = objective.output_names, objective.labelled
+    if isinstance(values, (list, tuple)) and len(values) == len(names) > len(places):
+        values = [values[i] for i in places]
+    return structure.arranged(values, [names[i] for i in places], argument)
+
+
+def _weights(sample_weight, count: int, name: str) -> np.ndarray | None:
+    """One float32 a sample, or None."""
+    if sample_weight is None:
+        return None
+    array = np.asarray(sample_weight)
+    if array.dtype.kind not in "fiub" or array.size != count or array.shape[:1] != (count,):
+        raise ValueError(
+            f"{name}: expected {count} real numbers, one a sample. Received: shape {array.shape}, dtype {array.dtype}"
+        )
+    bad = np.flatnonzero(~np.isfinite(array.reshape(-1)))
+    if len(bad):
+        raise ValueError(f"{name}: expected finite numbers. Received: {array.reshape(-1)[bad[0]]} at sample {bad[0]}")
+    return array.reshape(-1).astype(np.float32)
+
+
+def class_weighted(samples: Samples, class_weight) -> Samples:
+    """`samples` with the weights of their classes; a class that `class_weight` leaves out has weight 1.
+
+    Raises:
+        ValueError: if there are sample weights already, several outputs, or it is no dict of numbers.
+    """
+    if samples.weighted:
+        raise ValueError("class_weight: expected it without sample_weight. Received: both")
+    if len(samples.targets) != 1:
+        raise ValueError(f"class_weight: expected a model of one output. Received: {len(samples.targets)}")
+    if not isinstance(class_weight, dict):
+        raise ValueError(f"class_weight: expected a dict. Received: {type(class_weight).__name__}")
+    labels = samples.targets[0]
+    if labels.ndim > 1:
+        labels = labels.argmax(-1) if labels.shape[-1] != 1 else labels[..., 0]
+    if labels.ndim != 1:
+        raise ValueError(f"class_weight: expected one class a sample. Received: labels of {samples.targets[0].shape}")
+    classes, numbers = np.unique(np.round(labels).astype(np.int64), return_inverse=True)
+    weights = np.array([class_weight.get(int(one), 1.0) for one in classes])[numbers]
+    return Samples(samples.inputs, samples.targets, [_weights(weights, len(samples), "class_weight")])
+
+
 def images(x, input_shape, name: str = "x") -> np.ndarray:
     """`x` as an array of samples of `input_shape` (batch first); its dtype stays, batches are converted as they go.
 
@@ -63,22 +159,16 @@ def images(x, input_shape, name: str = "x") -> np.ndarray:
     return array
 
 
-def require_pairs(x, y, name: str = "") -> None:
-    """Raises ValueError unless there is one label per sample."""
-    if len(x) != len(y):
-        raise ValueError(f"expected as many labels as samples. Received: {len(x)} in {name}x, {len(y)} in {name}y")
-
-
-def as_pair(validation_data):
-    """(x, y) of `validation_data`.
+def parts_of(validation_data) -> tuple:
+    """(x, y) or (x, y, sample_weight) of `validation_data`.
 
     Raises:
-        ValueError: if it is no such pair.
+        ValueError: if it is no such thing.
     """
-    if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         size = len(validation_data) if isinstance(validation_data, (tuple, list)) else type(validation_data).__name__
-        raise ValueError(f"validation_data: expected a pair (x, y). Received: {size}")
-    return validation_data
+        raise ValueError(f"validation_data: expected a pair (x, y), or (x, y, sample_weight). Received: {size}")
+    return tuple(validation_data)
 
 
 def split(samples: Samples, share) -> tuple[Samples, Samples]:

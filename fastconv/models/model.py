@@ -1,72 +1,125 @@
-"""A functional model: the layers between an input tensor and an output tensor."""
+"""A functional model: the layers between input tensors and output tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
-import numpy as np
-
-from fastconv.layers.base import Layer, Node, Tensor, Weight, assign_all, auto_name
-from fastconv.layers.core import InputLayer
+from fastconv.layers.base import Layer, Weight, auto_name
+from fastconv.models import structure
+from fastconv.models.nodes import sort_nodes
 from fastconv.models.training import Trainer
 
 
-class Model(Trainer):
-    """Groups layers that were called on tensors into something that trains.
+class Model(Trainer, Layer):
+    """Groups layers that were called on tensors into something that trains, and that is itself a layer.
+
+    A model that is called on tensors shares its weights with all its calls, as every layer does. A model between
+    tensors of another one shares layers and weights with it.
 
     Args:
-        inputs: the tensor `Input(...)` returned.
-        outputs: the tensor the last layer returned.
+        inputs: the tensor `Input(...)` returned, or a list of such, or a dict by names; tensors between layers will do.
+        outputs: the tensor the last layer returned, or a list or dict of tensors.
         name: None takes the next automatic name, "functional".
 
-    Raises: ValueError if the output does not come from the input.
+    Raises: ValueError if an output does not come from the inputs, an input leads to no output, or two layers have the
+        same name.
     Source: keras.Model.
 
     >>> x = Input((32, 32, 3))
     >>> Model(x, Dense(10, activation="softmax")(Flatten()(x))).count_params()
     30730
+
+    The outputs of a layer inside, from the same weights:
+
+    >>> features = Model(model.input, model.get_layer("flatten").output)
     """
 
-    def __init__(self, inputs: Tensor | Sequence[Tensor], outputs: Tensor | Sequence[Tensor], name: str | None = None):
-        super().__init__()
-        self.name = name or auto_name("Functional")
-        self.inputs, self.outputs = [_single(inputs, "inputs")], [_single(outputs, "outputs")]
-        self.nodes = sort_nodes(self.inputs[0], self.outputs[0])
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None):
+        Trainer.__init__(self)
+        Layer.__init__(self, name or auto_name("Functional"))
+        self.input_keys, tensors = structure.flatten(inputs, "inputs")
+        self.output_keys, results = structure.flatten(outputs, "outputs")
+        self.nodes = sort_nodes(tensors, results)
+        self.inputs, self.outputs = tensors, results  # after the nodes: a copy follows these without recursion
 
     built = True
+
+    def __getstate__(self):
+        return {**Trainer.__getstate__(self), "calls": []}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        for node in self.nodes:
+            if node not in node.layer.calls:
+                node.layer.calls.append(node)
 
     # ---- what it is made of ----
     @property
     def layers(self) -> list[Layer]:
-        """Each layer once, in the order of computation, the InputLayer first."""
+        """Each layer once, in the order of computation, InputLayers first among equals."""
         return list(dict.fromkeys(node.layer for node in self.nodes))
 
     @property
     def weights(self) -> list[Weight]:
-        return [w for layer in self.layers for w in layer.weights]
+        """Those of all layers, layer by layer, a shared one once: kernel, bias; gamma, beta, moving_mean,
+        moving_variance."""
+        return list(dict.fromkeys(w for layer in self.layers for w in layer.weights))
 
     @property
     def trainable_weights(self) -> list[Weight]:
-        return [w for w in self.weights if w.trainable]
+        return list(dict.fromkeys(w for layer in self.layers for w in layer.trainable_weights))
 
     @property
     def non_trainable_weights(self) -> list[Weight]:
-        return [w for w in self.weights if not w.trainable]
+        trainable = set(self.trainable_weights)
+        return [w for w in self.weights if w not in trainable]
 
     @property
-    def input_shape(self) -> tuple:
-        return self.inputs[0].shape
+    def trainable(self) -> bool:
+        """Whether its weights learn. Setting it sets that of all its layers, and counts from the next `compile`."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self.layers:
+            layer.trainable = self._trainable
+
+    _trainable = True
 
     @property
-    def output_shape(self) -> tuple:
-        return self.outputs[0].shape
+    def input(self) -> Any:
+        """The tensor it begins with, or the list or dict of them."""
+        return structure.packed(self.inputs, self.input_keys)
+
+    @property
+    def output(self) -> Any:
+        """The tensor it ends with, or the list or dict of them."""
+        return structure.packed(self.outputs, self.output_keys)
+
+    @property
+    def input_shape(self) -> Any:
+        return structure.packed([tensor.shape for tensor in self.inputs], self.input_keys)
+
+    @property
+    def output_shape(self) -> Any:
+        return structure.packed([tensor.shape for tensor in self.outputs], self.output_keys)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The keys of the inputs, or the names of their layers: how arrays are told apart."""
+        return structure.names(self.inputs, self.input_keys)
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the layers that make the outputs: how losses, metrics and labels are told apart."""
-        return [tensor.node.layer.name for tensor in self.outputs]
+        """The keys of the outputs, or the names of their layers: how losses, metrics and labels are told apart."""
+        return structure.names(self.outputs, self.output_keys)
+
+    @property
+    def first_input_shape(self) -> tuple | None:
+        return self.inputs[0].shape if self.built else None
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its place.
@@ -81,30 +134,42 @@ class Model(Trainer):
                 return layer
         raise ValueError(f"get_layer: expected one of {[layer.name for layer in self.layers]}. Received: {name!r}")
 
-    def count_params(self) -> int:
-        return sum(layer.count_params() for layer in self.layers)
+    # ---- as a layer ----
+    def _tensors_of(self, inputs: Any) -> list[Any]:
+        return structure.arranged(inputs, self.input_names, self.name) if self.built else super()._tensors_of(inputs)
+
+    def _input_shapes(self, tensors):
+        if not self.built:
+            return super()._input_shapes(tensors)
+        for tensor, own in zip(tensors, self.inputs, strict=True):
+            if tensor.shape != own.shape:
+                raise ValueError(f"{self.name}: expected an input of shape {own.shape}. Received: {tensor.shape}")
+        return [tensor.shape for tensor in tensors]
+
+    def compute_output_shape(self, input_shape):
+        shapes = [tensor.shape for tensor in self.outputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    def __call__(self, inputs: Any) -> Any:
+        """Connects the model to symbolic tensors; returns tensors in the form of its outputs."""
+        super().__call__(inputs)
+        return structure.packed(self.calls[-1].outputs, self.output_keys)
+
+    def ensure_built(self, input_shape):
+        if not self.built:
+            self.build(input_shape)
 
     def emit(self, graph: Any, *inputs: Any) -> list[Any]:
         """Appends the layers' steps to a plan's graph; returns the buffers of the outputs."""
         buffers = dict(zip(self.inputs, inputs, strict=True))
         for node in self.nodes:
-            if node.output not in buffers:
-                buffers[node.output] = node.layer.emit(graph, *(buffers[t] for t in node.inputs))
+            if node.outputs[0] in buffers:
+                continue
+            made = node.layer.emit(graph, *(buffers[tensor] for tensor in node.inputs))
+            buffers.update(zip(node.outputs, made if isinstance(made, list) else [made], strict=True))
         return [buffers[tensor] for tensor in self.outputs]
 
-    # ---- weights ----
-    def get_weights(self) -> list[np.ndarray]:
-        """Copies of all weights, layer by layer: kernel, bias; gamma, beta, moving_mean, moving_variance."""
-        return [w.numpy() for w in self.weights]
-
-    def set_weights(self, weights: Iterable[Any]) -> None:
-        """Copies arrays in, in the order of `get_weights`.
-
-        Raises:
-            ValueError: if their number or a shape differs; nothing is changed then.
-        """
-        assign_all(self.weights, weights, self.name)
-
+    # ---- files and tables ----
     def save(self, filepath: str | PathLike[str], include_optimizer: bool = True) -> None:
         """Writes the whole model to a `.keras` file, whole or not at all (`fastconv.saving.save_model`)."""
         from fastconv.saving import save_model
@@ -139,58 +204,10 @@ class Model(Trainer):
             line_length: width in characters.
             positions: where columns end, as fractions of the width.
             print_fn: called with the text instead of print.
-            expand_nested: accepted for Keras' sake; models do not nest yet.
+            expand_nested: show the layers of models inside, too.
             show_trainable: add a column that says which layers learn.
             layer_range: pair of layer names (or patterns) to start and end with.
         """
         from fastconv.models.summary import summary
 
         summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
-
-    def __repr__(self):
-        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-def _single(tensors, name: str) -> Tensor:
-    """The one tensor of `tensors`."""
-    tensors = list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
-    if len(tensors) != 1:
-        raise ValueError(f"{name}: expected one tensor (several are not supported yet). Received: {len(tensors)}")
-    if not isinstance(tensors[0], Tensor):
-        raise ValueError(f"{name}: expected a tensor of Input(...) or a layer. Received: {type(tensors[0]).__name__}")
-    return tensors[0]
-
-
-def sort_nodes(x: Tensor, y: Tensor) -> list[Node]:
-    """The nodes between two tensors, each after those it reads; farther from the output comes first (Keras' order).
-
-    Raises:
-        ValueError: if `x` is no input, or `y` depends on another one.
-    """
-    if not isinstance(x.node.layer, InputLayer):
-        raise ValueError(f"inputs: expected a tensor of Input(...). Received: the output of {x.node.layer.name!r}")
-    found: list[Node] = []  # every node after the ones it reads
-    state: dict[Node, bool] = {}  # seen; True once its inputs are in `found`
-    stack = [y.node]
-    while stack:
-        node = stack[-1]
-        waiting = [t.node for t in node.inputs if t.node not in state]
-        state.setdefault(node, False)
-        if waiting:
-            stack.extend(reversed(waiting))
-            continue
-        stack.pop()
-        if not state[node]:
-            state[node] = True
-            found.append(node)
-    for node in found:
-        if not node.inputs and node is not x.node:
-            raise ValueError(f"outputs: expected a tensor that depends on the given input alone. It also depends on "
-                             f"{node.layer.name!r}")  # fmt: skip
-    if x.node not in state:
-        raise ValueError("outputs: expected a tensor computed from inputs. Received: one that does not depend on it")
-    depth: dict[Node, int] = dict.fromkeys(found, 0)
-    for node in reversed(found):
-        for tensor in node.inputs:
-            depth[tensor.node] = max(depth[tensor.node], depth[node] + 1)
-    return sorted(found, key=lambda node: -depth[node])

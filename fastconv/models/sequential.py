@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fastconv.layers.base import Layer, Node, Tensor, auto_name
+from fastconv.layers.base import Layer, Node, Tensor
 from fastconv.layers.core import Input, InputLayer
 from fastconv.models.model import Model
 from fastconv.models.training import Trainer
@@ -26,7 +26,8 @@ class Sequential(Model):
 
     def __init__(self, layers: Iterable[Layer | Tensor] | None = None, name: str | None = None):
         Trainer.__init__(self)
-        self.name = name or auto_name("Sequential")
+        Layer.__init__(self, name)
+        self.input_keys = self.output_keys = None
         self.nodes: list[Node] = []
         self._layers: list[Layer] = []
         self._input: Tensor | None = None
@@ -83,17 +84,18 @@ class Sequential(Model):
                 self._connect()
             except ValueError:
                 self._input = None
+                self._connect()
                 raise
 
     def _connect(self) -> None:
-        if self._input is None:
-            self.nodes = []
-            return
-        tensor, nodes = self._input, [self._input.node]
-        for layer in self._layers:
-            tensor = layer(tensor)
-            nodes.append(tensor.node)
-        self.nodes = nodes
+        for node in self.nodes[1:]:
+            node.layer.calls.remove(node)
+        self.nodes = [] if self._input is None else [self._input.node]
+        for layer in self._layers if self.nodes else ():
+            layer(self.nodes[-1].output)
+            self.nodes.append(layer.calls[-1])
+            if len(layer.calls[-1].outputs) > 1:
+                raise ValueError(f"{self.name}: expected layers of one output. Received: {layer.name!r} with several")
 
     @property
     def built(self) -> bool:
@@ -104,18 +106,18 @@ class Sequential(Model):
         """The layers, without the InputLayer."""
         return list(self._layers)
 
-    def _tensors_of(self, place: int) -> list[Tensor]:
+    def _tensors_at(self, place: int) -> list[Tensor]:
         if not self.nodes:
             raise ValueError(f"{self.name}: expected a built model. Give it an Input first, or call build(input_shape)")
-        return [self.nodes[place].output]
+        return self.nodes[place].outputs
 
     @property
     def inputs(self) -> list[Tensor]:
-        return self._tensors_of(0)
+        return self._tensors_at(0)
 
     @property
     def outputs(self) -> list[Tensor]:
-        return self._tensors_of(-1)
+        return self._tensors_at(-1)
 
     @property
     def output_names(self) -> list[str]:

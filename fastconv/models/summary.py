@@ -99,30 +99,35 @@ def _column_widths(edges: Sequence[float], line_length: int) -> list[int]:
 def _rows(
     model: Any, layers: Iterable[Any], branching: bool, expand_nested: bool, show_trainable: bool, level: int = 0
 ) -> Iterable[list[str]]:
-    shapes = {id(node.layer): node.output.shape for node in model.nodes} if model.built else {}
     for layer in layers:
-        row = [_title(layer, level), _shape(shapes.get(id(layer))), _params(layer)]
+        row = [_title(layer, level), _shapes(layer), _params(layer)]
         if branching:
             row.append(_connections(model, layer))
         if show_trainable:
             row.append(_trainable(layer))
         yield row
         if expand_nested and getattr(layer, "layers", None):
-            for nested in _rows(layer, layer.layers, False, True, show_trainable, level + 1):
-                # A nested layer's connections lie inside the nested model.
-                yield [*nested[:3], "-", *nested[3:]] if branching else nested
+            # A nested layer's connections lie inside the nested model.
+            yield from _rows(model, layer.layers, branching, True, show_trainable, level + 1)
 
 
 def _title(layer: Any, level: int) -> str:
     from rich.markup import escape
 
     prefix = "   " * level + "└ " if level else ""
-    return f"{escape(prefix + layer.name)} ([color(33)]{escape(type(layer).__name__)}[/])"
+    kind = "Functional" if type(layer).__name__ == "Model" else type(layer).__name__  # Keras' name of the same class
+    return f"{escape(prefix + layer.name)} ([color(33)]{escape(kind)}[/])"
 
 
-def _shape(shape: Sequence[int | None] | None) -> str:
-    if shape is None:
+def _shapes(layer: Any) -> str:
+    """Of the outputs of the layer's last call."""
+    if not layer.calls:
         return "?"
+    shapes = [_shape(tensor.shape) for tensor in layer.calls[-1].outputs]
+    return shapes[0] if len(shapes) == 1 else f"[{', '.join(shapes)}]"
+
+
+def _shape(shape: Sequence[int | None]) -> str:
     return f"({', '.join('[color(45)]None[/]' if size is None else _green(size) for size in shape)})"
 
 
@@ -131,16 +136,11 @@ def _params(layer: Any) -> str:
 
 
 def _connections(model: Any, layer: Any) -> str:
-    """The sources of the layer's inputs as "name[call][0]", where call counts the uses of a shared layer."""
+    """The sources of the layer's inputs as "name[call][output]"."""
     from rich.markup import escape
 
-    calls: dict[int, int] = {}
-    call_of_node: dict[int, int] = {}
-    for node in model.nodes:
-        call_of_node[id(node)] = calls.get(id(node.layer), 0)
-        calls[id(node.layer)] = call_of_node[id(node)] + 1
-    sources = [tensor.node for node in model.nodes if node.layer is layer for tensor in node.inputs]
-    texts = [f"{escape(node.layer.name)}[{_green(call_of_node[id(node)])}][{_green(0)}]" for node in sources]
+    sources = [tensor for node in layer.calls if node in model.nodes for tensor in node.inputs]
+    texts = [f"{escape(t.node.layer.name)}[{_green(t.node.number)}][{_green(t.index)}]" for t in sources]
     return ", ".join(texts) or "-"
 
 

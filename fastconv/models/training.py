@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastconv import device, losses, optimizers, rng
-from fastconv.models import data, loops
+from fastconv.models import data, loops, structure
 from fastconv.models.interrupt import Interrupt
 from fastconv.models.objective import Objective
 from fastconv.plan.executor import Executor
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastconv.callbacks import Callback, History
+
+    Arrays = npt.ArrayLike | Sequence[npt.ArrayLike] | dict[str, npt.ArrayLike]
 
 _log = logging.getLogger("fastconv")
 
@@ -137,32 +139,30 @@ class Trainer:
         if self.objective is None or not any(self.objective.losses):
             raise RuntimeError(f"{method}: expected a compiled model. Call model.compile(optimizer, loss) first")
 
-    def _checked(self, x, y, name: str = "") -> data.Samples:
-        """x and y as arrays that fit the model and its losses."""
-        if y is None:
-            raise ValueError(f"{name}y: expected labels. Received: None")
-        x = data.images(x, self.input_shape, f"{name}x")
-        data.require_pairs(x, np.asarray(y), name)
-        shapes = [tensor.shape for tensor in self.outputs]
-        self.objective.lay_out(shapes, self)
-        return data.Samples([x], [self.objective.labels_of(i, y, shapes[i]) for i in self.objective.labelled])
+    def _checked(self, x, y, sample_weight=None, class_weight=None, name: str = "") -> data.Samples:
+        """What was given as arrays that fit the model, which they build if it is not, and its losses."""
+        self._ensure_built(x)
+        samples = data.samples_of(self, x, y, sample_weight, name)
+        return samples if class_weight is None else data.class_weighted(samples, class_weight)
 
     def _ensure_built(self, x) -> None:
         if not self.built:
-            self.build(np.shape(x))
+            self.build(np.shape(structure.arranged(x, ["x"], "x")[0]))
 
     # ---- fit ----
     def fit(
         self,
-        x: npt.ArrayLike,
-        y: npt.ArrayLike,
+        x: Arrays,
+        y: Arrays,
         batch_size: int | None = None,
         epochs: int = 1,
         verbose: int | str = "auto",
         callbacks: Callback | Sequence[Callback] | None = None,
         validation_split: float = 0.0,
-        validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        validation_data: tuple[Arrays, Arrays] | tuple[Arrays, Arrays, Arrays] | None = None,
         shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Arrays | None = None,
         initial_epoch: int = 0,
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
@@ -170,16 +170,21 @@ class Trainer:
         """Trains on arrays. A second call goes on where the first ended: weights, optimizer state, step count.
 
         Args:
-            x: samples, shape (N, ...) of any real dtype; batches are converted to float32.
-            y: labels as the loss reads them.
+            x: samples, shape (N, ...) of any real dtype; batches are converted to float32. For several inputs a list,
+                or a dict by their names.
+            y: labels as the loss reads them. For several outputs a list, or a dict by their names.
             batch_size: samples per step, 32 if None. A smaller last batch is trained, too.
             epochs: number of the last epoch.
             verbose: 0 silent, 1 or "auto" a progress bar (one line per epoch if the output is no terminal), 2 one line
                 per epoch in Keras' form.
             callbacks: list of `fastconv.callbacks.Callback`.
             validation_split: share of the samples, taken from the end before shuffling, to validate on.
-            validation_data: pair (x, y) to validate on.
+            validation_data: (x, y) or (x, y, sample_weight) to validate on.
             shuffle: whether to draw a new order every epoch.
+            class_weight: factors of the losses of samples by their class; 1 for classes that are not in it.
+            sample_weight: factors of the samples' losses, shape (N,). For several outputs a list or dict of such, or
+                one for all. The loss is still divided by the number of samples; metrics do not see the factors, unless
+                they are `weighted_metrics`.
             initial_epoch: number of the first epoch.
             validation_batch_size: as batch_size if None.
             validation_freq: validate every this many epochs.
@@ -198,13 +203,14 @@ class Trainer:
         batch_size = data.check_batch_size(batch_size)
         epochs, initial_epoch = _count(epochs, "epochs"), _count(initial_epoch, "initial_epoch")
         validation_freq = max(1, _count(validation_freq, "validation_freq"))
-        self._ensure_built(x)
-        samples = self._checked(x, y)
+        samples = self._checked(x, y, sample_weight)
         validation = None
         if validation_data is not None:
-            validation = self._checked(*data.as_pair(validation_data), "validation ")
+            validation = self._checked(*data.parts_of(validation_data), name="validation ")
         elif validation_split:
             samples, validation = data.split(samples, validation_split)
+        if class_weight is not None:
+            samples = data.class_weighted(samples, class_weight)
         validation_batch_size = batch_size if validation_batch_size is None else validation_batch_size
         validation_batch_size = data.check_batch_size(validation_batch_size)
 
@@ -246,25 +252,28 @@ class Trainer:
     # ---- evaluate ----
     def evaluate(
         self,
-        x: npt.ArrayLike,
-        y: npt.ArrayLike,
+        x: Arrays,
+        y: Arrays,
         batch_size: int | None = None,
         verbose: int | str = "auto",
+        sample_weight: Arrays | None = None,
         callbacks: Callback | Sequence[Callback] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """Mean loss and accuracy over samples, with the moving statistics and without dropout.
+        """Mean loss and metrics over samples, with the moving statistics and without dropout.
 
         Args:
-            x: samples.
-            y: labels as the loss reads them.
+            x: samples, as in `fit`.
+            y: labels, as in `fit`.
             batch_size: samples per step, 32 if None. It does not change the result beyond rounding.
             verbose: as in `fit`.
+            sample_weight: as in `fit`.
             callbacks: list of callbacks.
             return_dict: return {"loss": ..., "accuracy": ...}.
 
         Returns:
-            [loss, accuracy], or the loss alone if no metric was compiled.
+            [loss, accuracy], or the loss alone if no metric was compiled. Of several outputs: the loss, their own
+            losses without their weights, and the metrics in the order of their names.
 
         Raises:
             RuntimeError: before `compile`.
@@ -272,8 +281,7 @@ class Trainer:
         """
         self._require_compiled("evaluate")
         batch_size = data.check_batch_size(batch_size)
-        self._ensure_built(x)
-        samples = self._checked(x, y)
+        samples = self._checked(x, y, sample_weight)
         callbacks = self._callbacks(callbacks, verbose, 1, len(samples), batch_size)
         return _as_list(self._evaluation(samples, batch_size, callbacks)(), return_dict)
 
@@ -292,53 +300,65 @@ class Trainer:
     # ---- predict ----
     def predict(
         self,
-        x: npt.ArrayLike,
+        x: Arrays,
         batch_size: int | None = None,
         verbose: int | str = "auto",
         callbacks: Callback | Sequence[Callback] | None = None,
-    ) -> np.ndarray:
+    ) -> Any:
         """The model's output for every sample, float32. Needs no `compile`.
 
         Args:
-            x: samples. NaN and Inf pass through to the outputs they reach.
+            x: samples, as in `fit`. NaN and Inf pass through to the outputs they reach.
             batch_size: samples per step, 32 if None.
             verbose: as in `fit`.
             callbacks: list of callbacks.
 
         Returns:
-            Array of shape (N, ...).
+            Array of shape (N, ...); of several outputs a list or dict of them, as the model's.
 
         Raises:
             ValueError: on samples that do not fit the model.
         """
         batch_size = data.check_batch_size(batch_size)
         self._ensure_built(x)
-        samples = data.Samples([data.images(x, self.input_shape)])
+        samples = data.Samples(data.inputs_of(self, x))
         count = len(samples)
         callbacks = self._callbacks(callbacks, verbose, 1, count, batch_size)
         outputs = [np.empty((count, *tensor.shape[1:]), np.float32) for tensor in self.outputs]
         callbacks.on_predict_begin()
         loops.run(loops.Predicted(self._ready(), samples, outputs), "predict", count, batch_size, callbacks)
         callbacks.on_predict_end()
-        return outputs[0]
+        return structure.packed(outputs, self.output_keys)
 
     # ---- one batch ----
-    def train_on_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, return_dict: bool = False) -> Any:
+    def train_on_batch(
+        self,
+        x: Arrays,
+        y: Arrays,
+        sample_weight: Arrays | None = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
         """One training step on one batch; returns what `evaluate` returns, as of before the update."""
         self._require_compiled("train_on_batch")
-        self._ensure_built(x)
-        samples = self._checked(x, y)
-        feeder = loops.Streamed(self._ready(), "train", samples)
+        return self._on_batch("train", self._checked(x, y, sample_weight, class_weight), return_dict)
+
+    def test_on_batch(
+        self, x: Arrays, y: Arrays, sample_weight: Arrays | None = None, return_dict: bool = False
+    ) -> Any:
+        """Loss and metrics of one batch."""
+        self._require_compiled("test_on_batch")
+        return self._on_batch("evaluate", self._checked(x, y, sample_weight), return_dict)
+
+    def _on_batch(self, mode: str, samples: data.Samples, return_dict: bool) -> Any:
+        feeder = loops.Streamed(self._ready(), mode, samples)
         feeder.step(0, len(samples))
         return _as_list(feeder.results(len(samples)), return_dict)
 
-    def test_on_batch(self, x: npt.ArrayLike, y: npt.ArrayLike, return_dict: bool = False) -> Any:
-        """Loss and metrics of one batch."""
-        return self.evaluate(x, y, batch_size=max(1, np.shape(x)[0]), verbose=0, return_dict=return_dict)
-
-    def predict_on_batch(self, x: npt.ArrayLike) -> np.ndarray:
+    def predict_on_batch(self, x: Arrays) -> Any:
         """Output for one batch."""
-        return self.predict(x, batch_size=max(1, np.shape(x)[0]), verbose=0)
+        self._ensure_built(x)
+        return self.predict(x, batch_size=len(data.inputs_of(self, x)[0]), verbose=0)
 
     def _callbacks(self, callbacks, verbose, epochs, samples, batch_size):
         from fastconv.callbacks import CallbackList

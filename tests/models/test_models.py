@@ -14,6 +14,13 @@ def test_layers_in_order_of_computation():
     assert [layer.name for layer in model.layers] == ["image", "a", "b", "sum"]
 
 
+def test_a_shared_layer_is_as_deep_as_its_deepest_call():
+    a, b, shared = layers.Input((4,), name="a"), layers.Input((4,), name="b"), layers.Dense(4, name="s")
+    deep = layers.Dense(4, name="d")(shared(a))
+    model = Model([a, b], layers.Add(name="sum")([shared(b), deep, layers.Dense(4, name="e")(b)]))
+    assert [layer.name for layer in model.layers] == ["b", "a", "s", "d", "e", "sum"]  # in Keras, too
+
+
 def test_a_shared_layer_is_listed_once():
     x = layers.Input((4,))
     dense = layers.Dense(4)
@@ -44,13 +51,19 @@ def test_add_computes_the_sum():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda x, y: Model(y, y), "inputs: expected a tensor of Input"),
-        (lambda x, y: Model(layers.Input((3,)), y), "the given input alone"),
-        (lambda x, y: Model([x, x], y), "one tensor.*2"),
-        (lambda x, y: Model(x, np.zeros(3)), "outputs: expected a tensor.*ndarray"),
+        (lambda x, y: Model(layers.Input((3,)), y), "given inputs alone.*depends on 'input_layer'"),
+        (lambda x, y: Model([x, layers.Input((3,), name="other")], y), "inputs of the outputs. Received: 'other'"),
+        (lambda x, y: Model([x, x], y), "every tensor once"),
+        (lambda x, y: Model([], y), "inputs: expected at least one tensor"),
+        (lambda x, y: Model(x, np.zeros(3)), "outputs: expected tensors.*ndarray"),
+        (
+            lambda x, y: Model(x, layers.Dense(2, name="a")(layers.Dense(2, name="a")(x))),
+            "own name. Received: 'a' twice",
+        ),
     ],
 )
 def test_tensors_that_make_no_model(make, message):
+    utils.clear_session()
     x = layers.Input((3,))
     with pytest.raises(ValueError, match=message):
         make(x, layers.Dense(2)(x))
@@ -82,6 +95,7 @@ def test_sequential_add_and_pop():
     assert model.output_shape == (None, 2)
     model.pop()
     assert model.output_shape == (None, 3) and len(model.layers) == 1
+    assert model.layers[0].output is model.output and len(model.layers[0].calls) == 1
 
 
 def test_a_layer_that_does_not_fit_leaves_a_sequential_as_it_was():

@@ -99,6 +99,46 @@ Model: "functional"
  Non-trainable params: 8 (32.00 B)
 """
 
+NESTED = """\
+Model: "both"
+┏━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━━━┳━━━━━━━━━━━━━━━━━━━┓
+┃ Layer (type)        ┃ Output Shape      ┃    Param # ┃ Connected to      ┃
+┡━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━━━╇━━━━━━━━━━━━━━━━━━━┩
+│ a (InputLayer)      │ (None, 4)         │          0 │ -                 │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ two (Functional)    │ [(None, 3),       │         30 │ a[0][0], b[0][0]  │
+│                     │ (None, 3)]        │            │                   │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│    └ i (InputLayer) │ (None, 4)         │          0 │ -                 │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│    └ p (Dense)      │ (None, 3)         │         15 │ -                 │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│    └ q (Dense)      │ (None, 3)         │         15 │ -                 │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ b (InputLayer)      │ (None, 4)         │          0 │ -                 │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ body (Sequential)   │ (None, 3)         │         12 │ two[0][1]         │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│    └ d (Dense)      │ (None, 3)         │         12 │ -                 │
+├─────────────────────┼───────────────────┼────────────┼───────────────────┤
+│ sum (Add)           │ (None, 3)         │          0 │ two[0][0],        │
+│                     │                   │            │ two[1][1],        │
+│                     │                   │            │ body[0][0]        │
+└─────────────────────┴───────────────────┴────────────┴───────────────────┘
+ Total params: 42 (168.00 B)
+ Trainable params: 42 (168.00 B)
+ Non-trainable params: 0 (0.00 B)
+"""
+
+
+def nested():
+    inner = layers.Input((4,), name="i")
+    two = Model(inner, [layers.Dense(3, name="p")(inner), layers.Dense(3, name="q")(inner)], name="two")
+    a, b = layers.Input((4,), name="a"), layers.Input((4,), name="b")
+    (p, q), (r, s) = two(a), two(b)
+    body = Sequential([layers.Dense(3, name="d")], name="body")
+    return Model([a, b], [layers.Add(name="sum")([p, s, body(q)]), r], name="both")
+
 
 def test_a_chain_is_laid_out_as_in_keras():
     assert text_of(chain()) == CHAIN
@@ -110,6 +150,14 @@ def test_an_unbuilt_model_is_laid_out_as_in_keras():
 
 def test_branches_are_laid_out_as_in_keras():
     assert text_of(branching()) == BRANCHING
+
+
+def test_nested_models_are_laid_out_as_in_keras():
+    assert text_of(nested(), expand_nested=True) == NESTED
+
+
+def test_nested_models_are_one_row_each_unless_expanded():
+    assert "└ " not in text_of(nested()) and "Total params: 42 " in text_of(nested())
 
 
 def test_it_is_printed_where_no_print_fn_is_given(capsys):

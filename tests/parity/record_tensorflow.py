@@ -53,6 +53,7 @@ CASES = {
     "elementwise": ("elementwise layers", "keras_elementwise"),
     "optimizers": ("steps on given gradients", "optimizer_cases"),
     "spatial": ("layers on images", "keras_spatial"),
+    "graphs": ("branches, nested models and weights in fit", "graph_cases"),
 }
 PERTURBED_RUNS = 6
 FLOAT32_ROUNDING = 2.0**-23

@@ -71,7 +71,26 @@ def merges():
     return models.Model(image, layers.Dense(5, activation="softmax")(layers.Flatten()(x)))
 
 
-NETWORKS = [chain, residual, shared_layer, softmax_inside, smooth_activations, pooled, merges]
+def nested_models():
+    image, inner = layers.Input((6,)), layers.Input((6,))
+    a = layers.Dense(6, activation="leaky_relu")(inner)
+    both = models.Model(inner, [a, layers.Dense(6)(a)])
+    first, second = both(layers.Dense(6)(image))
+    chained = models.Sequential([both.layers[1], layers.Dense(6)])
+    x = layers.Add()([first, chained(second), *both(second)])
+    return models.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
+NETWORKS = [
+    chain,
+    residual,
+    shared_layer,
+    softmax_inside,
+    smooth_activations,
+    pooled,
+    merges,
+    nested_models,
+]
 
 
 class Case:
