@@ -7,9 +7,16 @@ import numpy as np
 FLOAT = np.dtype(np.float32)
 
 
+def given(name: str, array):
+    """The argument itself, which must be there."""
+    if array is None:
+        raise ValueError(f"{name}: expected an array. Received: None")
+    return array
+
+
 def rows_of(name: str, array) -> tuple[int, int]:
     """How many rows an array has, and their length, the size of its last axis."""
-    if not array.size or not array.ndim:
+    if not given(name, array).size or not array.ndim:
         raise ValueError(f"{name}: expected at least one row of at least one number. Received: shape {array.shape}")
     return array.size // array.shape[-1], array.shape[-1]
 
@@ -26,15 +33,13 @@ class CudaArrays:
         self._kernels, self.memory = kernels, memory
 
     def _at(self, name: str, array, size: int, dtype=FLOAT) -> int:
-        """The address of an argument; 0 for None.
+        """The address of an argument that must be there.
 
         Raises:
             TypeError: if it is no C-contiguous array of `dtype` in this backend's memory.
-            ValueError: if it has another size.
+            ValueError: if it is None or has another size.
         """
-        if array is None:
-            return 0
-        if not self.memory.is_array(array):
+        if not self.memory.is_array(given(name, array)):
             kind = f"{type(array).__module__}.{type(array).__name__}"
             raise TypeError(f"{name}: expected an array in the memory of the GPU (cupy.ndarray). Received: {kind}")
         if array.dtype != dtype or not array.flags.c_contiguous:
@@ -46,9 +51,13 @@ class CudaArrays:
             raise ValueError(f"{name}: expected {size} elements. Received: shape {array.shape}")
         return self.memory.pointer(array)
 
+    def _maybe(self, name: str, array, size: int, dtype=FLOAT) -> int:
+        """The address of an argument that may be None: 0 then."""
+        return 0 if array is None else self._at(name, array, size, dtype)
+
     def _scratch(self, op: str, workspace, wanted: int) -> int:
         """The address of a workspace of at least `wanted` bytes."""
         size = 0 if workspace is None else workspace.size
         if size * FLOAT.itemsize < wanted:
             raise ValueError(f"{op}: expected {wanted} bytes of workspace. Received: {size * FLOAT.itemsize}")
-        return self._at("workspace", workspace, size)
+        return self._maybe("workspace", workspace, size)

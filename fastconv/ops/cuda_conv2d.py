@@ -18,7 +18,7 @@ class CudaConv2D(CudaArrays):
         if mean is not None and rstd is None:
             raise ValueError(f"{prefix}_rstd: expected an array beside {prefix}_mean. Received: None")
         arrays = {"mean": mean, "rstd": rstd, "gamma": gamma, "beta": beta}
-        return (*(self._at(f"{prefix}_{name}", array, channels) for name, array in arrays.items()), slope)
+        return (*(self._maybe(f"{prefix}_{name}", array, channels) for name, array in arrays.items()), slope)
 
     def conv2d_fprop(
         self,
@@ -49,11 +49,11 @@ class CudaConv2D(CudaArrays):
             g,
             at("x", x, math.prod(g.x_shape)),
             at("w", w, math.prod(g.w_shape)),
-            at("b", b, g.k),
+            self._maybe("b", b, g.k),
             at("y", y, math.prod(g.y_shape)),
             self._scratch("conv2d_fprop", workspace, wanted),
             *self._norm("x", g.c, x_mean, x_rstd, x_gamma, x_beta, x_slope),
-            *(at(name, array, g.k) for name, array in statistics.items()),
+            *(self._maybe(name, array, g.k) for name, array in statistics.items()),
             momentum,
             epsilon,
             config.float32_matmul_precision(),
@@ -92,7 +92,7 @@ class CudaConv2D(CudaArrays):
             at("x", x, math.prod(g.x_shape)),
             at("dy", dy, math.prod(g.y_shape)),
             at("dw", dw, math.prod(g.w_shape)),
-            at("db", db, g.k),
+            self._maybe("db", db, g.k),
             self._scratch("conv2d_wgrad", workspace, self._kernels.conv2d_wgrad_workspace_bytes(g)),
             *self._norm("x", g.c, x_mean, x_rstd, x_gamma, x_beta, x_slope),
             config.float32_matmul_precision(),
@@ -129,7 +129,7 @@ class CudaConv2D(CudaArrays):
         x_w=None,
         x_dw=None,
     ):
-        g, at = geometry, self._at
+        g, at, maybe = geometry, self._at, self._maybe
         if x_dw is not None:
             raise ValueError("x_dw: expected None, which conv2d_backward_fits asks for. Received: an array")
         if dx is not None and w is None:
@@ -143,18 +143,18 @@ class CudaConv2D(CudaArrays):
             g,
             at("x", x, math.prod(g.x_shape)),
             at("dy", dy, math.prod(g.y_shape)),
-            at("w", w, math.prod(g.w_shape)),
-            at("dx", dx, math.prod(g.x_shape)),
+            maybe("w", w, math.prod(g.w_shape)),
+            maybe("dx", dx, math.prod(g.x_shape)),
             at("dw", dw, math.prod(g.w_shape)),
-            at("db", db, g.k),
+            maybe("db", db, g.k),
             self._scratch("conv2d_backward", workspace, wanted),
             *self._norm("x", g.c, x_mean, x_rstd, x_gamma, x_beta, x_slope),
-            at("x_dgamma", x_dgamma, g.c),
-            at("x_dbeta", x_dbeta, g.c),
-            at("x_coefficients", x_coefficients, 2 * g.c),
-            at("y", y, math.prod(g.y_shape)),
+            maybe("x_dgamma", x_dgamma, g.c),
+            maybe("x_dbeta", x_dbeta, g.c),
+            maybe("x_coefficients", x_coefficients, 2 * g.c),
+            maybe("y", y, math.prod(g.y_shape)),
             *self._norm("y", g.k, y_mean, y_rstd, y_gamma, y_beta, y_slope),
-            at("y_coefficients", y_coefficients, 2 * g.k),
+            maybe("y_coefficients", y_coefficients, 2 * g.k),
             config.float32_matmul_precision(),
             self.memory.stream(),
         )

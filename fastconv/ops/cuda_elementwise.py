@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 
-from fastconv.ops.cuda_arrays import CudaArrays
+from fastconv.ops.cuda_arrays import CudaArrays, given
 
 
 class CudaElementwise(CudaArrays):
     """The methods of `fastconv.ops.cuda_ops.CudaOps` that are elementwise."""
 
     def activation_forward(self, x, y, function, parameters):
-        at, size = self._at, x.size
+        at, size = self._at, given("x", x).size
         self._kernels.activation_forward(
             at("x", x, size), at("y", y, size), function, parameters, size, self.memory.stream()
         )
 
     def activation_backward(self, dy, x, dx, function, parameters):
-        at, size = self._at, dy.size
+        at, size = self._at, given("dy", dy).size
         arrays = at("dy", dy, size), at("x", x, size), at("dx", dx, size)
         self._kernels.activation_backward(*arrays, function, parameters, size, self.memory.stream())
 
@@ -27,8 +27,8 @@ class CudaElementwise(CudaArrays):
         self._kernels.binary_forward(*arrays, function, extents, self.memory.stream())
 
     def binary_backward(self, dy, a, b, da, db, function, extents):
-        at, size, (_, q, _, s) = self._at, math.prod(extents), extents
-        arrays = at("dy", dy, size), at("a", a, size), at("b", b, q * s), at("da", da, size), at("db", db, size)
+        at, maybe, size, (_, q, _, s) = self._at, self._maybe, math.prod(extents), extents
+        arrays = at("dy", dy, size), at("a", a, size), at("b", b, q * s), maybe("da", da, size), maybe("db", db, size)
         self._kernels.binary_backward(*arrays, function, extents, self.memory.stream())
 
     def sum_forward(self, x, y, extents, workspace):
@@ -38,6 +38,6 @@ class CudaElementwise(CudaArrays):
         self._kernels.sum_forward(*arrays, extents, scratch, self.memory.stream())
 
     def copy_columns(self, x, y, rows, columns, x_at, y_at):
-        at = self._at
-        arrays = at("x", x, x.size), x.size, at("y", y, y.size), y.size
+        at, x_size, y_size = self._at, given("x", x).size, given("y", y).size
+        arrays = at("x", x, x_size), x_size, at("y", y, y_size), y_size
         self._kernels.copy_columns(*arrays, rows, columns, x_at, y_at, self.memory.stream())

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from fastconv import config
-from fastconv.ops.cuda_arrays import FLOAT, rows_of
+from fastconv.ops.cuda_arrays import FLOAT, given, rows_of
 from fastconv.ops.cuda_conv2d import CudaConv2D
 from fastconv.ops.cuda_elementwise import CudaElementwise
 from fastconv.ops.cuda_optimizers import CudaOptimizers
@@ -55,13 +55,13 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
     def batchnorm_forward(
         self, x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace
     ):
-        at, (rows, channels) = self._at, rows_of("x", x)
+        at, maybe, (rows, channels) = self._at, self._maybe, rows_of("x", x)
         self._kernels.batchnorm_forward(
             rows,
             channels,
             at("x", x, x.size),
-            at("gamma", gamma, channels),
-            at("beta", beta, channels),
+            maybe("gamma", gamma, channels),
+            maybe("beta", beta, channels),
             at("y", y, x.size),
             at("mean", mean, channels),
             at("rstd", rstd, channels),
@@ -75,13 +75,13 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
         )
 
     def batchnorm_apply(self, x, gamma, beta, mean, rstd, y, slope):
-        at, (rows, channels) = self._at, rows_of("x", x)
+        at, maybe, (rows, channels) = self._at, self._maybe, rows_of("x", x)
         self._kernels.batchnorm_apply(
             rows,
             channels,
             at("x", x, x.size),
-            at("gamma", gamma, channels),
-            at("beta", beta, channels),
+            maybe("gamma", gamma, channels),
+            maybe("beta", beta, channels),
             at("mean", mean, channels),
             at("rstd", rstd, channels),
             at("y", y, x.size),
@@ -90,13 +90,13 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
         )
 
     def batchnorm_inference(self, x, gamma, beta, moving_mean, moving_variance, y, epsilon, slope):
-        at, (rows, channels) = self._at, rows_of("x", x)
+        at, maybe, (rows, channels) = self._at, self._maybe, rows_of("x", x)
         self._kernels.batchnorm_inference(
             rows,
             channels,
             at("x", x, x.size),
-            at("gamma", gamma, channels),
-            at("beta", beta, channels),
+            maybe("gamma", gamma, channels),
+            maybe("beta", beta, channels),
             at("moving_mean", moving_mean, channels),
             at("moving_variance", moving_variance, channels),
             at("y", y, x.size),
@@ -106,19 +106,19 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
         )
 
     def batchnorm_backward(self, dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, coefficients, slope, workspace):
-        at, (rows, channels) = self._at, rows_of("x", x)
+        at, maybe, (rows, channels) = self._at, self._maybe, rows_of("x", x)
         self._kernels.batchnorm_backward(
             rows,
             channels,
             at("dy", dy, x.size),
             at("x", x, x.size),
-            at("gamma", gamma, channels),
-            at("beta", beta, channels),
+            maybe("gamma", gamma, channels),
+            maybe("beta", beta, channels),
             at("mean", mean, channels),
             at("rstd", rstd, channels),
-            at("dx", dx, x.size),
-            at("dgamma", dgamma, channels),
-            at("dbeta", dbeta, channels),
+            maybe("dx", dx, x.size),
+            maybe("dgamma", dgamma, channels),
+            maybe("dbeta", dbeta, channels),
             at("coefficients", coefficients, 2 * channels),
             slope,
             self._scratch("batchnorm_backward", workspace, self._kernels.batchnorm_workspace_bytes(rows, channels)),
@@ -126,11 +126,11 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
         )
 
     def leaky_relu_forward(self, x, y, slope):
-        at, stream = self._at, self.memory.stream()
-        self._kernels.leaky_relu_forward(at("x", x, x.size), at("y", y, x.size), slope, x.size, stream)
+        at, size, stream = self._at, given("x", x).size, self.memory.stream()
+        self._kernels.leaky_relu_forward(at("x", x, size), at("y", y, size), slope, size, stream)
 
     def leaky_relu_backward(self, dy, x, dx, slope):
-        at, size, stream = self._at, dy.size, self.memory.stream()
+        at, size, stream = self._at, given("dy", dy).size, self.memory.stream()
         self._kernels.leaky_relu_backward(at("dy", dy, size), at("x", x, size), at("dx", dx, size), slope, size, stream)
 
     def softmax_forward(self, x, y):
@@ -138,19 +138,19 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
         self._kernels.softmax_forward(at("x", x, x.size), at("y", y, x.size), rows, classes, self.memory.stream())
 
     def softmax_backward(self, dy, y, dx):
-        at, size, (rows, classes) = self._at, dy.size, rows_of("dy", dy)
-        arrays = at("dy", dy, size), at("y", y, size), at("dx", dx, size)
+        at, (rows, classes) = self._at, rows_of("dy", dy)
+        arrays = at("dy", dy, dy.size), at("y", y, dy.size), at("dx", dx, dy.size)
         self._kernels.softmax_backward(*arrays, rows, classes, self.memory.stream())
 
     def softmax_xent(self, x, labels, totals, dx):
         at, (rows, classes) = self._at, rows_of("x", x)
-        numbers = labels.ndim == 1 and x.ndim > 1
+        numbers = given("labels", labels).ndim == 1 and x.ndim > 1
         self._kernels.softmax_xent(
             at("x", x, x.size),
             at("labels", labels, rows, np.int32) if numbers else at("labels", labels, x.size),
             numbers,
             at("totals", totals, 2, np.float64),
-            at("dx", dx, x.size),
+            self._maybe("dx", dx, x.size),
             rows,
             classes,
             self.memory.stream(),
@@ -163,7 +163,7 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
         self._dropout(("dy", dy), seed, step, ("dx", dx), rate, stream)
 
     def _dropout(self, source, seed, step, result, rate, stream):
-        at, size = self._at, source[1].size
+        at, size = self._at, given(*source).size
         counters = at("seed", seed, 1, np.int64), at("step", step, 1, np.int64)
         self._kernels.dropout_forward(
             at(*source, size), *counters, at(*result, size), rate, stream, size, self.memory.stream()
@@ -171,14 +171,13 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
 
     def first_non_finite(self, x):
         """Waits for the answer, and for all that was launched before."""
+        size = given("x", x).size
         first = self.memory.asarray(np.full(1, -1, np.int64))
-        self._kernels.first_non_finite(
-            self._at("x", x, x.size), self.memory.pointer(first), x.size, self.memory.stream()
-        )
+        self._kernels.first_non_finite(self._at("x", x, size), self.memory.pointer(first), size, self.memory.stream())
         return int(self.memory.download(first)[0])
 
     def add_forward(self, a, b, y):
-        at, size = self._at, a.size
+        at, size = self._at, given("a", a).size
         self._kernels.add_forward(at("a", a, size), at("b", b, size), at("y", y, size), size, self.memory.stream())
 
     # ---- beyond the protocol: what a step that never asks the host needs besides its plan
@@ -189,18 +188,19 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
         data is uint8 or float32, labels int32 or float32, order and position (one element) int64. That the numbers in
         `order` are of samples is not checked. data and x, or labels and y, may be None.
         """
-        at, samples, batch = self._at, len(labels if data is None else data), len(y if x is None else x)
+        at, maybe = self._at, self._maybe
+        samples, batch = len(labels if data is None else data), len(y if x is None else x)
         size, label_size = (0 if array is None else array.size // samples for array in (data, labels))
         is_bytes = data is not None and data.dtype == np.uint8
         label_type = labels.dtype if labels is not None and labels.dtype in _WORD_TYPES else FLOAT
         self._kernels.gather_batch(
-            at("data", data, samples * size, np.uint8 if is_bytes else FLOAT),
+            maybe("data", data, samples * size, np.uint8 if is_bytes else FLOAT),
             is_bytes,
-            at("labels", labels, samples * label_size, label_type),
+            maybe("labels", labels, samples * label_size, label_type),
             at("order", order, samples, np.int64),
             at("position", position, 1, np.int64),
-            at("x", x, batch * size),
-            at("y", y, batch * label_size, label_type),
+            at("x", x, batch * size) if size else 0,
+            at("y", y, batch * label_size, label_type) if label_size else 0,
             samples,
             size,
             label_size,
@@ -212,13 +212,13 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
 
     def advance(self, batch, position, step=None, totals=None, running=None):
         """position += batch, step += 1 and running += totals, each but the first left out where it is None."""
-        at, sums = self._at, 0 if totals is None else totals.size
+        at, maybe, sums = self._at, self._maybe, 0 if totals is None else totals.size
         self._kernels.advance(
             batch,
             at("position", position, 1, np.int64),
-            at("step", step, 1, np.int64),
-            at("totals", totals, sums, np.float64),
-            at("running", running, sums, np.float64),
+            maybe("step", step, 1, np.int64),
+            maybe("totals", totals, sums, np.float64),
+            at("running", running, sums, np.float64) if sums else 0,
             sums,
             self.memory.stream(),
         )

@@ -12,7 +12,7 @@ class CudaSpatial(CudaArrays):
 
     def maxpool2d_forward(self, geometry, x, y, index):
         at, outputs = self._at, math.prod(geometry.y_shape)
-        arrays = at("x", x, math.prod(geometry.x_shape)), at("y", y, outputs), at("index", index, outputs)
+        arrays = at("x", x, math.prod(geometry.x_shape)), at("y", y, outputs), self._maybe("index", index, outputs)
         self._kernels.maxpool2d_forward(geometry, *arrays, self.memory.stream())
 
     def maxpool2d_backward(self, geometry, dy, index, dx):
