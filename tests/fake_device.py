@@ -10,9 +10,11 @@ import math
 import weakref
 from types import SimpleNamespace
 
+import fake_streams
 import numpy as np
 
 from fastconv.ops import get_ops
+from fastconv.ops.slots import Slot
 
 
 class FakeArray:
@@ -56,6 +58,10 @@ class FakeArray:
     def view(self, dtype):
         return self._view(self._values.view(dtype))
 
+    def set(self, values, stream):
+        assert values.shape == self.shape and values.dtype == self.dtype
+        fake_streams.copy(self._values, values, stream)
+
     def fill(self, value):
         self._values.fill(value)
 
@@ -81,12 +87,13 @@ XP = SimpleNamespace(ndarray=FakeArray, **{name: _made_by(getattr(np, name)) for
 
 
 class FakeMemory:
-    """See `fastconv.ops.memory.DeviceMemory`.
+    """See `fastconv.ops.memory.DeviceMemory`. What is launched runs when the host waits for it.
 
     Attributes:
         capacity: bytes that can be allocated in all.
+        steps, copies: the streams.
         uploads, downloads: bytes of each transfer so far.
-        captures, launches: of graphs, so far.
+        captures, launches, runs: of graphs, so far.
     """
 
     on_host = False
@@ -95,7 +102,9 @@ class FakeMemory:
 
     def __init__(self, capacity=math.inf):
         self.capacity, self.used = capacity, 0
-        self.uploads, self.downloads, self.captures, self.launches = [], [], 0, 0
+        self.uploads, self.downloads, self.captures, self.launches, self.runs = [], [], 0, 0, 0
+        self.copies = fake_streams.FakeStream()
+        self.steps = fake_streams.FakeStream(self.copies)
         self.recorded = None  # the calls of the capture that is going on
         self.working = False
 
@@ -130,11 +139,13 @@ class FakeMemory:
 
     def upload(self, array, values):
         assert isinstance(array, FakeArray) and self.recorded is None
+        self.steps.synchronize()
         array._values[...] = values
         self.uploads.append(array.nbytes)
 
     def download(self, array):
         assert isinstance(array, FakeArray) and self.recorded is None
+        self.steps.synchronize()
         values = array._values.copy()
         values.flags.writeable = False
         self.downloads.append(array.nbytes)
@@ -142,6 +153,11 @@ class FakeMemory:
 
     def staging(self, array):
         return np.empty(array.shape, array.dtype)
+
+    def slot(self, *arrays):
+        host = [fake_streams.Pinned(shape, dtype) for shape, dtype in arrays]
+        there = [self.empty(math.prod(shape), dtype).reshape(shape) for shape, dtype in arrays]
+        return Slot(host, there, self.steps, self.copies, fake_streams.FakeEvent)
 
     def capture(self, calls):
         self.captures += 1
@@ -155,6 +171,7 @@ class FakeMemory:
 
     @contextlib.contextmanager
     def at_work(self):
+        self.steps.synchronize()  # what follows is called, not queued
         self.working = True
         try:
             yield
@@ -165,7 +182,7 @@ class FakeMemory:
         return self.capacity - self.used
 
     def synchronize(self):
-        pass
+        self.steps.synchronize()
 
     def pointer(self, array):
         return array._values.ctypes.data
@@ -194,6 +211,10 @@ class FakeGraph:
 
     def launch(self):
         self._memory.launches += 1
+        self._memory.steps.put(self._run)
+
+    def _run(self):
+        self._memory.runs += 1
         for call in self._calls:
             call()
 

@@ -1,8 +1,8 @@
 """One pass over samples: the loop that training, evaluation and prediction share, and what feeds it.
 
-A feeder puts one batch after another before the kernels. `Streamed` copies each into the plan's slots: on the host, and
-for a device that has not the room for all samples. `Resident` has them all on the device, where a captured step picks
-its batch by itself and adds up the losses, so that the host has nothing to do but launch.
+A feeder puts one batch after another before the kernels. On the host, `Direct` copies each into the plan's slots. On a
+device a captured step gathers its batch by itself and adds up the totals: `Resident` has all samples there, so that the
+host has nothing to do but launch; `Streamed`, for samples that do not fit, sends a batch while the step before runs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 
 from fastconv.models import data
 from fastconv.ops import get_ops
+from fastconv.ops.slots import Slot
 
 _log = logging.getLogger("fastconv")
 
@@ -38,7 +39,7 @@ def run(
     """Runs all batches, or those before `stop()` was true, and returns the losses and metrics of their samples.
 
     Args:
-        feeder: `Streamed`, `Resident` or `Predicted`.
+        feeder: `Direct`, `Resident`, `Streamed` or `Predicted`.
         hook: "train", "test" or "predict", in the names of the callbacks' hooks.
         count: number of samples.
         batch_size: samples per batch; the last may have fewer.
@@ -62,7 +63,7 @@ def run(
     return feeder.results(end)
 
 
-def feeder(executor: Any, mode: str, samples: data.Samples, batch_size: int) -> Streamed | Resident:
+def feeder(executor: Any, mode: str, samples: data.Samples, batch_size: int) -> Direct | Resident | Streamed:
     """The feeder for these samples. A device keeps them where they are used more than once and fit beside the plan.
 
     Raises:
@@ -70,22 +71,20 @@ def feeder(executor: Any, mode: str, samples: data.Samples, batch_size: int) -> 
     """
     memory = executor.memory
     if memory.on_host or len(samples) <= batch_size:
-        return Streamed(executor, mode, samples)
+        return Direct(executor, mode, samples)
     executor.plan(mode, batch_size, samples.weighted)  # what it needs is allocated first
-    needed = sum(x.size * _kept_as(x).itemsize for x in samples.inputs) + 8 * len(samples)
-    needed += sum(words.nbytes for words in samples.arrays[len(samples.inputs) :])
+    needed = sum(a.size * dtype.itemsize for a, dtype in _kept(samples)) + 8 * len(samples)
     if needed <= _SHARE * memory.free_bytes():
         return Resident(executor, mode, samples)
     _log.info("%.1f GiB of samples do not fit on the device: each batch is copied there", needed / 2**30)
-    return Streamed(executor, mode, samples)
+    return Streamed(executor, mode, samples, batch_size)
 
 
-class Streamed:
-    """Copies each batch into the slots of its plan."""
+class Direct:
+    """Copies each batch into the slots of its plan, and waits for the step."""
 
     def __init__(self, executor, mode: str, samples: data.Samples):
         self._executor, self._mode, self._samples = executor, mode, samples
-        self._first_non_finite = get_ops("cpu").first_non_finite
         self.begin()
 
     def begin(self, order: np.ndarray | None = None) -> None:
@@ -98,16 +97,8 @@ class Streamed:
         Raises:
             ValueError: on a NaN or Inf in it; the step is not taken.
         """
-        index = slice(begin, end) if self._order is None else self._order[begin:end]
-        samples = self._samples
-        plan = self._executor.plan(self._mode, end - begin, samples.weighted)
-        for slot, array in zip(plan.host_slots, samples.arrays, strict=True):
-            data.fill(slot, array, index)
-        for slot, x in zip(plan.host_slots, samples.inputs, strict=False):
-            bad = self._first_non_finite(slot)
-            if bad >= 0:
-                within = bad // (slot.size // (end - begin))
-                data.refuse_sample(x, begin + within if self._order is None else index[within])
+        plan = self._executor.plan(self._mode, end - begin, self._samples.weighted)
+        _fill(plan.host_slots, self._samples, _numbers(self._order, begin, end))
         plan.send()
         if self._mode == "train":
             self._executor.train_step(plan)
@@ -120,24 +111,62 @@ class Streamed:
         return self._executor.objective.results(self._sums, seen)
 
 
-class Resident:
+class _Captured:
+    """A feeder whose steps gather their batches on the device, and add up the totals there."""
+
+    def __init__(self, executor, mode: str, samples: data.Samples):
+        self._executor, self._mode, self._memory, self._samples = executor, mode, executor.memory, samples
+        self._position = self._memory.zeros(1, np.int64)  # in the order, where the next batch begins
+        self._sums = self._memory.zeros(executor.objective.size, np.float64)
+        self._graphs: Any = weakref.WeakKeyDictionary()  # by plan: one that the executor drops takes its graphs along
+
+    def _launch(self, size: int, arrays: list, order, taken: int, slot: Slot | None = None) -> None:
+        """The step on the next `size` samples of `arrays` in `order`, whose position then moves on by `taken`.
+
+        Where these arrays are the same as before, or parts of the same `slot`, the graph of before is launched.
+        """
+        plan = self._executor.plan(self._mode, size, self._samples.weighted)
+        graphs = self._graphs.setdefault(plan, {})
+        graph = graphs.get(slot)
+        if graph is None:
+            graph = graphs[slot] = self._memory.capture(self._calls(plan, arrays, order, taken))
+        if self._mode == "train":
+            self._executor.train_step(plan, graph.launch)
+        else:
+            graph.launch()
+
+    def _calls(self, plan, arrays, order, taken: int) -> list:
+        ops, inputs = self._executor.ops, len(plan.inputs)
+        step = self._executor.next_step if self._mode == "train" else None
+        pairs = (itertools.zip_longest(side[:inputs], side[inputs:]) for side in (arrays, plan.slots))
+        return [
+            *(
+                functools.partial(ops.gather_batch, *of, order, self._position, *to)
+                for of, to in zip(*pairs, strict=True)
+            ),
+            *plan.calls,
+            functools.partial(ops.advance, taken, self._position, step, plan.totals, self._sums),
+        ]
+
+    def results(self, seen: int) -> dict[str, float]:
+        """As of `Direct`; waits for the steps launched so far."""
+        return self._executor.objective.results(self._memory.download(self._sums), seen)
+
+
+class Resident(_Captured):
     """Keeps the samples on a device: uint8 as they are, all others as float32."""
 
     def __init__(self, executor, mode: str, samples: data.Samples):
-        memory = executor.memory
-        self._executor, self._mode, self._memory, self._weighted = executor, mode, memory, samples.weighted
-        self._inputs = [_uploaded(memory, x, _kept_as(x)) for x in samples.inputs]
-        self._words = [_uploaded(memory, words, words.dtype) for words in samples.arrays[len(samples.inputs) :]]
-        for kept, x in zip(self._inputs, samples.inputs, strict=True):
+        super().__init__(executor, mode, samples)
+        memory = self._memory
+        self._arrays = [_uploaded(memory, array, dtype) for array, dtype in _kept(samples)]
+        for kept, x in zip(self._arrays, samples.inputs, strict=False):
             if kept.dtype == np.float32:
                 with memory.at_work():
                     bad = executor.ops.first_non_finite(kept)
                 if bad >= 0:
                     data.refuse_sample(x, bad // math.prod(x.shape[1:]))
         self._order = memory.empty(len(samples), np.int64)
-        self._position = memory.zeros(1, np.int64)  # in the order, where the next batch begins
-        self._sums = memory.zeros(executor.objective.size, np.float64)
-        self._graphs: Any = weakref.WeakKeyDictionary()  # by plan: one that the executor drops takes its graph along
 
     def begin(self, order: np.ndarray | None = None) -> None:
         self._memory.upload(self._order, np.arange(self._order.size) if order is None else order)
@@ -146,32 +175,34 @@ class Resident:
 
     def step(self, begin: int, end: int) -> None:
         """One batch; the device knows itself which samples are next."""
-        plan = self._executor.plan(self._mode, end - begin, self._weighted)
-        graph = self._graphs.get(plan)
-        if graph is None:
-            graph = self._graphs[plan] = self._memory.capture(self._calls(plan, end - begin))
-        if self._mode == "train":
-            self._executor.train_step(plan, graph.launch)
-        else:
-            graph.launch()
+        self._launch(end - begin, self._arrays, self._order, end - begin)
 
-    def _calls(self, plan, size: int) -> list:
-        ops = self._executor.ops
-        step = self._executor.next_step if self._mode == "train" else None
-        kept = itertools.zip_longest(self._inputs, self._words)
-        slots = itertools.zip_longest(plan.inputs, plan.slots[len(plan.inputs) :])
-        return [
-            *(
-                functools.partial(ops.gather_batch, *of, self._order, self._position, *to)
-                for of, to in zip(kept, slots, strict=True)
-            ),
-            *plan.calls,
-            functools.partial(ops.advance, size, self._position, step, plan.totals, self._sums),
-        ]
 
-    def results(self, seen: int) -> dict[str, float]:
-        """As of `Streamed`; waits for the steps launched so far."""
-        return self._executor.objective.results(self._memory.download(self._sums), seen)
+class Streamed(_Captured):
+    """Sends each batch to a device while the step before runs: uint8 as they are, all others as float32.
+
+    The host checks and copies a batch into one of two slots and launches its step, which waits for its arrival there.
+    """
+
+    def __init__(self, executor, mode: str, samples: data.Samples, batch_size: int):
+        super().__init__(executor, mode, samples)
+        arrays = [((batch_size, *array.shape[1:]), dtype) for array, dtype in _kept(samples)]
+        self._slots = [self._memory.slot(*arrays) for _ in range(2)]
+        self._rows = self._memory.asarray(np.arange(batch_size))  # a slot has its samples in their order
+
+    def begin(self, order: np.ndarray | None = None) -> None:
+        self._order = order
+        self._memory.upload(self._sums, 0)
+
+    def step(self, begin: int, end: int) -> None:
+        """As of `Direct`; returns before the step is over."""
+        slot, size = self._slots[0], end - begin
+        slot.wait()
+        _fill([array[:size] for array in slot.host], self._samples, _numbers(self._order, begin, end))
+        slot.send(size)
+        self._launch(size, [array[:size] for array in slot.there], self._rows[:size], 0, slot)
+        slot.release()
+        self._slots.reverse()
 
 
 class Predicted:
@@ -197,8 +228,30 @@ class Predicted:
         return {}
 
 
-def _kept_as(x: np.ndarray) -> np.dtype:
-    return np.dtype(np.uint8 if x.dtype == np.uint8 else np.float32)
+def _numbers(order: np.ndarray | None, begin: int, end: int) -> slice | np.ndarray:
+    """The numbers of the samples that have the places from `begin` to `end` of an order."""
+    return slice(begin, end) if order is None else order[begin:end]
+
+
+def _fill(slots: list[np.ndarray], samples: data.Samples, numbers: slice | np.ndarray) -> None:
+    """Copies the samples of these numbers to where a step takes them from.
+
+    Raises:
+        ValueError: on a NaN or Inf in one of them.
+    """
+    for slot, array in zip(slots, samples.arrays, strict=True):
+        data.fill(slot, array, numbers)
+    for slot, x in zip(slots, samples.inputs, strict=False):
+        bad = get_ops("cpu").first_non_finite(slot) if slot.dtype == np.float32 else -1
+        if bad >= 0:
+            within = bad // math.prod(x.shape[1:])
+            data.refuse_sample(x, numbers.start + within if isinstance(numbers, slice) else numbers[within])
+
+
+def _kept(samples: data.Samples) -> list[tuple[np.ndarray, np.dtype]]:
+    """The arrays, and the dtypes that a device has them in."""
+    inputs = [(x, np.dtype(np.uint8 if x.dtype == np.uint8 else np.float32)) for x in samples.inputs]
+    return inputs + [(words, words.dtype) for words in samples.arrays[len(inputs) :]]
 
 
 def _uploaded(memory, values: np.ndarray, dtype: np.dtype):

@@ -351,7 +351,7 @@ class Trainer:
         return self._on_batch("evaluate", self._checked(x, y, sample_weight), return_dict)
 
     def _on_batch(self, mode: str, samples: data.Samples, return_dict: bool) -> Any:
-        feeder = loops.Streamed(self._ready(), mode, samples)
+        feeder = loops.Direct(self._ready(), mode, samples)
         feeder.step(0, len(samples))
         return _as_list(feeder.results(len(samples)), return_dict)
 

@@ -7,10 +7,14 @@ crosses the border does so by name (`upload`, `download`), never as a side effec
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 import threading
 from typing import Any
 
 import numpy as np
+
+from fastconv.ops.slots import Slot
 
 
 class HostMemory:
@@ -95,10 +99,10 @@ class CallList:
 
 
 class _Streams(threading.local):
-    """A stream for each thread: what one captures, no other launches into."""
+    """Streams of a thread: `own` for its work, so that no other launches into what it captures; `copies` for slots."""
 
     def __init__(self, cupy):
-        self.own = cupy.cuda.Stream(non_blocking=True)
+        self.own, self.copies = (cupy.cuda.Stream(non_blocking=True) for _ in range(2))
 
 
 class DeviceMemory:
@@ -144,6 +148,15 @@ class DeviceMemory:
 
     def staging(self, array) -> np.ndarray:
         return np.empty(array.shape, array.dtype)
+
+    def slot(self, *arrays: tuple[tuple[int, ...], Any]) -> Slot:
+        """A way here for arrays of these shapes and dtypes, beside what the models' stream does."""
+        import cupyx
+
+        host = [cupyx.empty_pinned(shape, dtype) for shape, dtype in arrays]
+        there = [self.empty(math.prod(shape), dtype).reshape(shape) for shape, dtype in arrays]
+        event = functools.partial(self.xp.cuda.Event, disable_timing=True)
+        return Slot(host, there, self._stream, self._streams.copies, event)
 
     def capture(self, calls) -> _Graph:
         with self._stream as stream:

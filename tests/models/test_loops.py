@@ -1,7 +1,6 @@
 """fit, evaluate and predict on a device: the CPU's numbers, few transfers, and what happens where memory ends."""
 
 import gc
-import logging
 import os
 import signal
 import weakref
@@ -9,47 +8,10 @@ import weakref
 import numpy as np
 import pytest
 from fake_device import FakeMemory, FakeOps
+from small_training import BATCH, COUNT, STEPS, data, fit, network, same_weights
 
-from fastconv import Sequential, layers, optimizers, utils
 from fastconv.callbacks import Callback, LambdaCallback
 from fastconv.ops import get_ops
-
-COUNT, BATCH = 50, 16
-STEPS = 4  # the last with 2 samples
-
-
-def data(dtype=np.float32, seed=0):
-    rng = np.random.default_rng(seed)
-    y = rng.integers(3, size=COUNT)
-    x = rng.random((COUNT, 6, 6, 3)) * 100
-    x[np.arange(COUNT), :, :, y] += 100
-    return x.astype(dtype), utils.to_categorical(y, 3)
-
-
-def network(loss="categorical_crossentropy", learning_rate=0.01):
-    utils.set_random_seed(0)
-    utils.clear_session()
-    model = Sequential(
-        [
-            layers.Input((6, 6, 3)),
-            layers.Conv2D(8, 3, padding="same"),
-            layers.BatchNormalization(),
-            layers.LeakyReLU(),
-            layers.Dropout(0.25),
-            layers.Flatten(),
-            layers.Dense(3, activation="softmax"),
-        ]
-    )
-    model.compile(optimizers.Adam(learning_rate), loss, metrics=["accuracy"])
-    return model
-
-
-def fit(model, x, y, **change):
-    return model.fit(x, y, **{"batch_size": BATCH, "epochs": 2, "verbose": 0, **change}).history
-
-
-def same_weights(a, b):
-    return all(np.array_equal(p, q) for p, q in zip(a.get_weights(), b.get_weights(), strict=True))
 
 
 @pytest.fixture
@@ -213,36 +175,6 @@ def test_a_graph_goes_with_its_plan(gpu):
     fit(network(), *data(), epochs=1, callbacks=[grow])
     assert grow.left is None
     fit(network(), *data(), callbacks=[grow])
-
-
-def test_samples_that_do_not_fit_are_streamed(use, on_cpu, caplog):
-    def train():
-        return fit(network(), *data(), validation_split=0.3)
-
-    expected, roomy = on_cpu(train), FakeOps()
-    use(roomy)
-    assert train() == expected
-    model = network()
-    fit(model, *data(), validation_split=0.3)
-    x, _ = data()
-    gc.collect()
-    tight = FakeOps(FakeMemory(roomy.memory.used + x.nbytes // 4))
-    del model
-    use(tight)
-    with caplog.at_level(logging.INFO, "fastconv"):
-        assert train() == expected
-    assert "samples do not fit on the device" in caplog.text
-    assert x[:BATCH].nbytes in tight.memory.uploads and x[:35].nbytes not in tight.memory.uploads
-
-
-def test_a_streamed_batch_that_is_not_finite_is_not_trained(gpu, monkeypatch):
-    monkeypatch.setattr(gpu.memory, "free_bytes", lambda: 0)
-    x, y = data()
-    x[37] = np.nan
-    model = network()
-    with pytest.raises(ValueError, match="in sample 37. The weights are as the step before left them"):
-        fit(model, x, y, shuffle=False)
-    assert model.optimizer.iterations == 2
 
 
 def test_a_batch_beyond_the_memory_names_one_that_fits_and_leaves_a_usable_model(use):

@@ -66,6 +66,12 @@ class FakeStream:
     def synchronize(self):
         self.log.append("synchronize")
 
+    def record(self, event):
+        self.log.append(("record", self, event))
+
+    def wait_event(self, event):
+        self.log.append(("wait", self, event))
+
     def begin_capture(self):
         self.log.append("begin")
 
@@ -132,3 +138,48 @@ def test_a_call_that_fails_ends_the_capture_and_is_the_error_to_see(log):
     with pytest.raises(ValueError, match="expected this one"):
         DeviceMemory().capture([fail])
     assert log == ["enter", "begin", "broken", "end", "exit"]
+
+
+class FakeRows:
+    """An array of the device for as many rows."""
+
+    def __init__(self, log, shape, dtype):
+        self.log, self.shape, self.dtype = log, shape, dtype
+
+    def reshape(self, shape):
+        return FakeRows(self.log, shape, self.dtype)
+
+    def __getitem__(self, rows):
+        return FakeRows(self.log, (rows.stop, *self.shape[1:]), self.dtype)
+
+    def set(self, values, stream):
+        assert values.shape == self.shape and values.dtype == self.dtype and values.flags.c_contiguous
+        self.log.append(("set", stream, values.base))
+
+
+def test_a_slot_copies_pinned_memory_on_a_stream_of_its_own(log, monkeypatch):
+    def event(**kind):
+        assert kind == {"disable_timing": True}
+        return SimpleNamespace(synchronize=lambda: log.append("synchronize event"))
+
+    pinned = []
+    empty_pinned = lambda shape, dtype: pinned.append(np.empty(shape, dtype)) or pinned[-1]  # noqa: E731
+    monkeypatch.setitem(sys.modules, "cupyx", SimpleNamespace(empty_pinned=empty_pinned))
+    sys.modules["cupy"].empty = lambda count, dtype: FakeRows(log, (count,), dtype)
+    sys.modules["cupy"].cuda.Event = event
+    memory = DeviceMemory()
+    slot = memory.slot(((4, 3), np.dtype(np.uint8)), ((4,), np.dtype(np.int32)))
+    assert slot.host == pinned and [a.shape for a in slot.there] == [(4, 3), (4,)]
+    log.clear()
+    slot.wait()
+    slot.send(2)
+    slot.release()
+    steps, copies = memory.at_work(), log[1][1]
+    copied, read = log[-2][2], log[-1][2]
+    assert copies is not steps and copies.kind == steps.kind == {"non_blocking": True}
+    sets = [("set", copies, array) for array in pinned]
+    waits = ["synchronize event", ("wait", copies, read)], [("record", copies, copied), ("wait", steps, copied)]
+    assert log == [*waits[0], *sets, *waits[1], ("record", steps, read)]
+    log.clear()
+    del slot
+    assert log == ["synchronize"]
