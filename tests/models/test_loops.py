@@ -1,5 +1,6 @@
 """fit, evaluate and predict on a device: the CPU's numbers, few transfers, and what happens where memory ends."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -7,7 +8,7 @@ import weakref
 
 import numpy as np
 import pytest
-from fake_device import FakeMemory, FakeOps
+from fake_device import FakeGraph, FakeMemory, FakeOps
 from small_training import BATCH, COUNT, STEPS, data, fit, network, same_weights
 
 from fastconv.callbacks import Callback, LambdaCallback
@@ -190,11 +191,60 @@ def test_a_batch_beyond_the_memory_names_one_that_fits_and_leaves_a_usable_model
     assert np.isfinite(fit(model, x, y, batch_size=4)["loss"]).all()
 
 
+def test_memory_that_ends_in_the_middle_of_fit_leaves_a_usable_model(use, on_cpu):
+    class Ask(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.predict(np.zeros((2000, 6, 6, 3)), batch_size=2000, verbose=0)
+
+    def train(first):
+        model = network()
+        first(model)
+        return model, fit(model, *data())
+
+    def out_of_memory(model):
+        with pytest.raises(MemoryError, match=r"smaller batch_size. Of a batch, \d+ samples fit"):
+            fit(model, *data(), epochs=9, callbacks=[Ask()])
+        assert model.optimizer.iterations == STEPS
+
+    expected, history = on_cpu(lambda: train(lambda model: fit(model, *data(), epochs=1)))
+    use(FakeOps(FakeMemory(capacity=300_000)))
+    model, found = train(out_of_memory)
+    assert found == history and same_weights(model, expected)
+
+
+def press(times=1):
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_during_a_replay_lets_it_end_and_leaves_a_usable_model(gpu, on_cpu, monkeypatch, presses):
+    def train(**interrupted):
+        model = network()
+        with pytest.raises(KeyboardInterrupt) if presses == 2 else contextlib.nullcontext():
+            fit(model, *data(), **interrupted)
+        assert model.optimizer.iterations == 3 and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        return model, fit(model, *data())
+
+    at_step_3 = LambdaCallback(on_train_batch_end=lambda batch, logs: batch == 2 and press(presses))
+    expected, history = on_cpu(lambda: train(callbacks=[at_step_3]))
+    launch = FakeGraph.launch
+
+    def launch_and_press(graph):
+        launch(graph)
+        if gpu.memory.launches == 3:
+            press(presses)
+
+    monkeypatch.setattr(FakeGraph, "launch", launch_and_press)
+    model, found = train()
+    assert found == history and same_weights(model, expected)
+
+
 def test_the_first_ctrl_c_ends_the_epoch_after_the_running_step(gpu):
     class Press(Callback):
         def on_train_batch_end(self, batch, logs=None):
             if self.model.optimizer.iterations == STEPS + 2:
-                os.kill(os.getpid(), signal.SIGINT)
+                press()
 
     model = network()
     history = model.fit(*data(), batch_size=BATCH, epochs=9, verbose=0, callbacks=[Press()])

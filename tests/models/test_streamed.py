@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 import os
 import signal
 
@@ -167,6 +168,23 @@ def test_a_batch_that_is_not_finite_is_not_trained(gpu, on_cpu):
         return model, fit(model, *data())
 
     (expected, history), (model, found) = on_cpu(train), train()
+    assert found == history and same_weights(model, expected)
+
+
+def test_slots_that_do_not_fit_leave_a_usable_model(gpu, on_cpu):
+    def train(between):
+        model = network()
+        fit(model, *data(), epochs=1)
+        between(model)
+        return model, fit(model, *data())
+
+    def out_of_memory(model):
+        gpu.memory.capacity = gpu.memory.used
+        with pytest.raises(MemoryError):
+            fit(model, *data())
+        gpu.memory.capacity = math.inf
+
+    (expected, history), (model, found) = on_cpu(lambda: train(lambda model: None)), train(out_of_memory)
     assert found == history and same_weights(model, expected)
 
 

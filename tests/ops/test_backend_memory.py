@@ -183,3 +183,20 @@ def test_a_slot_copies_pinned_memory_on_a_stream_of_its_own(log, monkeypatch):
     log.clear()
     del slot
     assert log == ["synchronize"]
+
+
+def test_ops_launch_on_the_stream_that_is_current_whoever_made_it(log, monkeypatch):
+    from fastconv.ops.cuda_ops import CudaOps
+
+    cupy = sys.modules["cupy"]
+    cupy.ndarray = SimpleNamespace
+    cupy.cuda.get_current_stream = lambda: current
+    kernels = SimpleNamespace(leaky_relu_forward=lambda *arguments: log.append(arguments[-1]))
+    x = cupy.ndarray(
+        size=3, dtype=np.dtype(np.float32), flags=SimpleNamespace(c_contiguous=True), data=SimpleNamespace(ptr=64)
+    )
+    ops = CudaOps(kernels, DeviceMemory())
+    for address in (7, 8):
+        current = SimpleNamespace(ptr=address)
+        ops.leaky_relu_forward(x, x, 0.3)
+    assert log == [7, 8]

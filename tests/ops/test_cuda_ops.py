@@ -155,6 +155,23 @@ def test_a_step_below_1_makes_the_weights_nan(cuda, step):
     assert np.isnan(cuda.run("adam_update", w=ones, dw=ones, m=ones, v=ones, **settings).w).all()
 
 
+# ---- sizes that no grid has blocks for
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: emulator.batchnorm_apply(1, 2**40, 0, 0, 0, 0, 0, 0, 0.3, 0),
+        lambda: emulator.softmax_forward(0, 0, 2**40, 10, 0),
+        lambda: emulator.gather_batch(0, True, 0, 0, 0, 0, 0, 2, 2**45, 1, 2, 1.0, 0.0, 0),
+    ],
+    ids=["batchnorm", "softmax", "gather_batch"],
+)
+def test_a_size_beyond_all_grids_is_refused(call):
+    with pytest.raises(ValueError, match="expected a grid of"):
+        call()
+
+
 # ---- batches
 
 SIZES = [(1,), (7,), (1024,), (1025,), (32, 32, 3)]

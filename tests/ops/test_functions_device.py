@@ -1,5 +1,7 @@
 """The public functions on arrays of a GPU: which they take, where the results are, what they refuse."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from fake_device import XP, FakeArray, FakeOps
@@ -99,6 +101,14 @@ def test_arrays_of_host_and_gpu_together_are_refused(gpu, value, on_gpu):
 def test_arrays_that_do_not_fit_are_refused(gpu, change, message):
     with pytest.raises(ValueError, match=message):
         fastconv.ops.leaky_relu(change(FakeArray(np.ones(3, np.float32))))
+
+
+@pytest.mark.parametrize("away", ["dy", "x"])
+def test_arrays_of_two_gpus_are_refused(gpu, away):
+    given = {name: FakeArray(np.ones(3, np.float32)) for name in ("dy", "x")}
+    given[away].device = SimpleNamespace(id=1)
+    with pytest.raises(ValueError, match=f"^{away}: expected an array on CuPy's current device"):
+        fastconv.ops.leaky_relu_backward(**given)
 
 
 def test_an_argument_that_is_missing_is_named(gpu):
