@@ -14,13 +14,15 @@ _ACCURACY = ("accuracy", "acc")
 class Metric(Configurable):
     """Base: entries of a vector of sums over the samples, and what they say.
 
-    Subclasses define `state_size` (how many entries), `emit` (steps that write those of a batch) and `result`.
+    Subclasses define `state_size` (how many entries), `emit` (steps that write those of a batch), `result`, and
+    `direction`, which is better, "up" or "down" (None: nobody knows).
 
     Args:
         name: in logs and the history.
     """
 
     state_size = 2
+    direction: str | None = None
 
     def __init__(self, name: str):
         self.name = name
@@ -43,6 +45,8 @@ class Accuracy(Metric):
 
     Its entries are how many these are, and how many samples there were: crossentropy counts both.
     """
+
+    direction = "up"
 
     def emit(self, graph, output, target, sample_weight, at):
         raise ValueError(f"{self.name}: expected a crossentropy as the loss of the same output, to count right answers")

@@ -192,6 +192,12 @@ class Objective:
         return (mine.measures[0].metric if mine.loss is None else mine.loss).labels_of(y, shape)
 
     # ---- results ----
+    def direction(self, name: str) -> str | None:
+        """Which is better, "up" or "down", of the entry of this name in the logs; None where nobody knows."""
+        if name == "loss" or any(name == loss for loss, *_ in self._losses_of_logs):
+            return "down"
+        return next((measure.metric.direction for measure in self._measures if measure.name == name), None)
+
     def results(self, sums: np.ndarray, seen: int) -> dict[str, float]:
         """Losses and metrics over the samples seen, in Keras' order: the loss, and then the metrics; where there are
         several outputs, the loss, the outputs' own losses (without their weights), and the metrics by name."""

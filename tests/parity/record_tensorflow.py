@@ -52,6 +52,7 @@ CASES = {
     "semantics": ("small cases with their inputs", "keras_cases"),
     "elementwise": ("elementwise layers", "keras_elementwise"),
     "optimizers": ("steps on given gradients", "optimizer_cases"),
+    "callbacks": ("scripted epochs, in callback_cases.py", "keras_callbacks"),
     "spatial": ("layers on images", "keras_spatial"),
     "graphs": ("branches, nested models and weights in fit", "graph_cases"),
 }
