@@ -22,6 +22,7 @@ def arguments(op):
     rng = np.random.default_rng(0)
     shape = CONVOLUTION if op.startswith("conv2d") else (2, 4, 4, 3) if op in helpers.IMAGES else (2, 3)
     given = helpers.example(op, rng, shape)
+    given |= {n: v.astype(np.float32) for n, v in given.items() if getattr(v, "dtype", None) == np.float64}
     if op in ("conv2d_fprop", "conv2d_wgrad"):
         given |= helpers.conv2d_norm(rng, "x", CONVOLUTION.c)
     if op == "conv2d_fprop":
