@@ -126,7 +126,7 @@ class Trainer:
         """The optimizer's slots by name, each an array for every trainable weight; none before the first step."""
         executor = self._ready()
         state = executor.state()
-        return {slot: executor.store.split(state[slot]) for slot in self.optimizer.slots if slot in state}
+        return {slot: executor.store.split(state[slot]) for slot in self.optimizer.state_names if slot in state}
 
     def restore_optimizer(self, iterations: int, slots: dict[str, list[np.ndarray]]) -> None:
         """Goes on after so many steps with slots as `optimizer_slots` returned them."""

@@ -127,6 +127,11 @@ class Optimizer(Configurable):
         self._step, self._built = executor.step, True
         self._parameters = sum(math.prod(w.shape) for w in executor.store.weights if w.trainable)
 
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The slots, and the moving average of the weights where there is one."""
+        return ("ema",) * self.use_ema + self.slots
+
     def variable_count(self) -> int:
         """Numbers in its state as Keras counts them: iteration, a learning rate that is a float, slots once built."""
         own = 1 if callable(self._learning_rate) else 2

@@ -25,7 +25,7 @@ def model_entry(model: Model) -> dict[str, Any]:
     return {
         "module": "keras" if sequential else "keras.src.models.functional",
         "class_name": "Sequential" if sequential else "Functional",
-        "config": {"name": model.name, "trainable": getattr(model, "trainable", True), **config},
+        "config": {"name": model.name, "trainable": model.trainable, **config},
         "registered_name": None if sequential else "Functional",
         "build_config": {"input_shape": None},
     }
@@ -55,7 +55,7 @@ def _functional_config(model: Model) -> dict[str, Any]:
 
     def history(tensor: Tensor) -> list:
         node = tensor.node
-        return [node.layer.name, calls[node.layer].index(node), 0]
+        return [node.layer.name, calls[node.layer].index(node), tensor.index]
 
     def argument(tensor: Tensor) -> dict[str, Any]:
         config = {"shape": list(tensor.shape), "dtype": "float32", "keras_history": history(tensor)}
@@ -69,12 +69,18 @@ def _functional_config(model: Model) -> dict[str, Any]:
             if tensors:
                 inbound.append({"args": [tensors[0] if len(tensors) == 1 else tensors], "kwargs": {}})
         layers.append({**_layer_entry(layer), "name": layer.name, "inbound_nodes": inbound})
-    inputs, outputs = ([history(t) for t in tensors] for tensors in (model.inputs, model.outputs))
     return {
         "layers": layers,
-        "input_layers": inputs[0] if len(inputs) == 1 else inputs,
-        "output_layers": outputs[0] if len(outputs) == 1 else outputs,
+        "input_layers": _in_form([history(t) for t in model.inputs], model.input_keys),
+        "output_layers": _in_form([history(t) for t in model.outputs], model.output_keys),
     }
+
+
+def _in_form(histories: list[list], keys: Any) -> Any:
+    """The places of tensors alone, in a list or in a dict, as the model's."""
+    if isinstance(keys, tuple):
+        return dict(zip(keys, histories, strict=True))
+    return histories[0] if keys is None else histories
 
 
 # ---- from JSON ------------------------------------------------------------------------------------------------------
@@ -97,7 +103,8 @@ def model_of(entry: Any, depth: int = 0) -> Model:
         model = _functional(config, name, depth)
     else:
         raise FormatError(f"expected a Sequential or Functional model. Received: {kind!r}")
-    model.trainable = config.get("trainable", True) is not False
+    if config.get("trainable") is False:  # True says nothing about the layers
+        model.trainable = False
     return model
 
 
@@ -171,10 +178,10 @@ def _functional(config: dict[str, Any], name: str, depth: int) -> Model:
         layer, is_list, histories = calls[place]
         inputs = [tensor(h) for h in histories]
         try:
-            outputs = layer(inputs if is_list else inputs[0])
+            layer(inputs if is_list else inputs[0])
         except (TypeError, ValueError) as error:
             raise FormatError(f"{layer.name}: {error}") from error
-        made[place] = list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+        made[place] = layer.calls[-1].outputs
         for user in users[place]:
             missing[user] -= 1
             if not missing[user]:
@@ -183,12 +190,17 @@ def _functional(config: dict[str, Any], name: str, depth: int) -> Model:
         stuck = sorted(str(place[0]) for place in calls if place not in made)
         raise FormatError(f"expected layers that follow from the inputs. Received: {stuck[0]!r}, which does not")
 
-    ends = [
-        [tensor(_history(h)) for h in ([v] if v[:1] and isinstance(v[0], str) else v)]
-        for v in (_field(config, "input_layers", list), _field(config, "output_layers", list))
-    ]
+    def ends(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: tensor(_history(one)) for key, one in value.items()}
+        if isinstance(value, list) and not (value and isinstance(value[0], str)):
+            return [tensor(_history(one)) for one in value]
+        return tensor(_history(value))
+
     try:
-        return Model(*(tensors[0] if len(tensors) == 1 else tensors for tensors in ends), name=name)
+        return Model(ends(config.get("input_layers")), ends(config.get("output_layers")), name=name)
+    except FormatError:
+        raise
     except (TypeError, ValueError) as error:
         raise FormatError(str(error)) from error
 

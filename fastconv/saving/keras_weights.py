@@ -1,8 +1,7 @@
 """The weights and the optimizer's state of a model as Keras' .weights.h5 files hold them.
 
 A layer's arrays lie under layers/<its class>[_n]/vars/<i>, where n counts the layers of that class; those of a model
-within the model further down. Keras' optimizers come as optimizer/vars/<i>: step, learning rate, then slot after slot
-of each trainable weight.
+within the model further down. The optimizer's state is optimizer/vars/<i>: step, learning rate, slots.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from fastconv.models import Model, Sequential
 from fastconv.saving.hdf5 import FormatError
 
 _MAX_LISTED = 4
+_INTERLEAVED = ("m", "v")  # of Adam; all other slots come one after the other
 
 
 def groups(model: Model, order: Sequence[str] | None = None) -> list[tuple[str, Any]]:
@@ -59,12 +59,25 @@ def weights_of(model: Model, order: Sequence[str] | None = None) -> dict[str, An
     return {f"{place}/vars/{i}": weight for place, layer in places for i, weight in enumerate(layer.weights)}
 
 
+def _slot_groups(optimizer: Any) -> list[list[str]]:
+    """The order of the optimizer's arrays in the file: group after group, in it weight after weight with all slots."""
+    together = [slot for slot in optimizer.state_names if slot in _INTERLEAVED]
+    groups = [[slot] for slot in optimizer.state_names if slot not in _INTERLEAVED]
+    return groups if not together else [*groups[: optimizer.use_ema], together, *groups[optimizer.use_ema :]]
+
+
+def _numbers(optimizer: Any) -> int:
+    """How many arrays come before the slots: the step, and the learning rate where no schedule makes it."""
+    return 1 if callable(optimizer.get_config()["learning_rate"]) else 2
+
+
 def state_of(model: Model) -> dict[str, np.ndarray]:
     """The optimizer's arrays by their place in the file."""
-    optimizer = model.optimizer
-    slots = model.optimizer_slots()
+    optimizer, slots = model.optimizer, model.optimizer_slots()
     arrays = [np.asarray(optimizer.iterations, np.int64), np.asarray(optimizer.learning_rate, np.float32)]
-    arrays += [slots[slot][i] for i in range(len(model.trainable_weights)) for slot in slots]
+    arrays = arrays[: _numbers(optimizer)]
+    for group in _slot_groups(optimizer) if slots else ():
+        arrays += [slots[slot][i] for i in range(len(model.trainable_weights)) for slot in group]
     return {f"optimizer/vars/{i}": array for i, array in enumerate(arrays)}
 
 
@@ -125,17 +138,22 @@ def assign_state(model: Model, arrays: Mapping[str, np.ndarray]) -> None:
         FormatError: if it is of another optimizer or other weights.
     """
     found = [arrays[place] for place in sorted((p for p in arrays if p.startswith("optimizer/")), key=_number)]
-    slots = model.optimizer.slots
-    if not found or (slots and len(found) == 2):
+    groups, count = _slot_groups(model.optimizer), _numbers(model.optimizer)
+    step, found = found[:1], found[count:]
+    if not step or (groups and not found):
         return
-    shapes = [w.shape for w in model.trainable_weights for _ in slots]
-    if [a.shape for a in found[2:]] != shapes:
+    weights = model.trainable_weights
+    shapes = [weight.shape for group in groups for weight in weights for _ in group]
+    if [a.shape for a in found] != shapes or step[0].size != 1 or step[0].dtype.kind not in "iu" or step[0] < 0:
         raise FormatError(
-            f"holds the state of another optimizer: expected {len(shapes)} arrays beside the step and the "
-            f"learning rate. Received: {len(found) - 2}, or some of other shapes"
+            f"holds the state of another optimizer: expected {len(shapes)} arrays beside the step and the learning "
+            f"rate. Received: {len(found)}, or some of other shapes"
         )
-    values = {slot: found[2 + i :: len(slots)] for i, slot in enumerate(slots)}
-    model.restore_optimizer(int(found[0]), values)
+    values = {}
+    for group in groups:
+        part, found = found[: len(weights) * len(group)], found[len(weights) * len(group) :]
+        values.update({slot: part[i :: len(group)] for i, slot in enumerate(group)})
+    model.restore_optimizer(int(step[0]), values)
 
 
 def _number(place: str) -> tuple[int, str]:

@@ -74,7 +74,7 @@ class _Export:
             _RULES[step.op](self, step)
         results = []
         for tensor, buffer in zip(self._model.outputs, outputs, strict=True):
-            name = f"{tensor.node.layer.name}_output"
+            name = f"{tensor.node.layer.name}_output_{tensor.index}"
             self._nodes.append(helper.make_node("Identity", [self.read(buffer)], [name]))
             results.append(helper.make_tensor_value_info(name, floats, ["N", *tensor.shape[1:]]))
         graph = helper.make_graph(self._nodes, self._model.name, inputs, results, self._constants)

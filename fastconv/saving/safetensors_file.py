@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,18 @@ def _weights_by_key(model: Any) -> dict[str, Any]:
     """The weights as "layers.<i>.<class>.<name>", where i counts the layers that have weights."""
     return {
         f"layers.{i}.{snake_case(type(layer).__name__)}.{weight.name}": weight
-        for i, layer in enumerate(layer for layer in model.layers if layer.weights)
+        for i, layer in enumerate(dict.fromkeys(_leaves(model)))
         for weight in layer.weights
     }
+
+
+def _leaves(model: Any) -> Iterator[Any]:
+    """The layers with weights, those of models within the model in their place."""
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _leaves(layer)
+        elif layer.weights:
+            yield layer
 
 
 def _read(path: str, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

@@ -47,16 +47,35 @@ def residual():
     return Model(image, layers.Dense(3, activation="softmax")(layers.Flatten()(x)))
 
 
-NETWORKS = {"sequential": sequential, "residual": residual}
+def nested():
+    encoder = Sequential(
+        [layers.Input((8, 8, 3)), layers.Conv2D(2, 3), layers.ReLU(), layers.Flatten()], name="encoder"
+    )
+    image, shared = layers.Input((8, 8, 3), name="image"), layers.Dense(4, activation="gelu", name="shared")
+    halves = [shared(encoder(image)), shared(encoder(layers.MaxPooling2D(2, 1, "same")(image)))]
+    return Model(image, layers.Dense(3, activation="softmax")(layers.Concatenate()(halves)), name="nested")
 
 
-@pytest.mark.parametrize("optimizer", ["adam", fastconv.optimizers.SGD(0.05, momentum=0.9)], ids=["adam", "sgd"])
+NETWORKS = {"sequential": sequential, "residual": residual, "nested": nested}
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: fastconv.optimizers.Adam(0.01),
+        lambda: fastconv.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+        lambda: fastconv.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+        lambda: fastconv.optimizers.AdamW(0.01, amsgrad=True, global_clipnorm=1.0),
+        lambda: fastconv.optimizers.Adam(fastconv.optimizers.schedules.CosineDecay(0.01, 10)),
+    ],
+    ids=["adam", "sgd", "rmsprop", "adamw", "schedule"],
+)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_keras_opens_a_model_and_trains_on(tmp_path, network, optimizer):
     utils.set_random_seed(5)
     x, y = samples()
     model = NETWORKS[network]()
-    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+    model.compile(optimizer(), "categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, batch_size=4, epochs=2, verbose=0)
     model.save(tmp_path / "model.keras")
     other = keras.saving.load_model(tmp_path / "model.keras")

@@ -143,6 +143,39 @@ def test_a_missing_file_is_named(tmp_path):
         fastconv.load_model(tmp_path / "none.keras")
 
 
+def two_ends():
+    encoder = Sequential(
+        [layers.Input((8, 8, 3)), layers.Conv2D(2, 3), layers.ReLU(), layers.Flatten()], name="encoder"
+    )
+    shared = layers.Dense(4, name="shared")
+    left, right = layers.Input((8, 8, 3), name="left"), layers.Input((8, 8, 3), name="right")
+    parts = [shared(encoder(left)), shared(encoder(right))]
+    both = layers.Concatenate()(parts)
+    outputs = {
+        "label": layers.Dense(3, activation="softmax", name="label")(both),
+        "difference": layers.Subtract()(parts),
+    }
+    return Model([left, right], outputs, name="two_ends")
+
+
+def test_shared_layers_models_inside_and_several_ends(tmp_path):
+    model, (x, _) = two_ends(), keras_files.samples()
+    model.save(tmp_path / "m.keras")
+    other = fastconv.load_model(tmp_path / "m.keras")
+    assert len(other.weights) == len(model.weights)
+    expected, found = model.predict([x, x[::-1]], verbose=0), other.predict([x, x[::-1]], verbose=0)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_a_frozen_layer_stays_frozen(tmp_path):
+    model = trained()
+    model.get_layer("first").trainable = False
+    model.save(tmp_path / "m.keras")
+    assert [layer.trainable for layer in fastconv.load_model(tmp_path / "m.keras").layers[1:3]] == [False, True]
+
+
 # --- hostile files ---------------------------------------------------------------------------------------------------
 
 

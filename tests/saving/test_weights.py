@@ -65,6 +65,20 @@ def test_names_in_the_file_do_not_depend_on_automatic_names(saved):
     ]
 
 
+@pytest.mark.parametrize("suffix", ["safetensors", "weights.h5"])
+def test_layers_of_models_inside_are_told_apart(tmp_path, suffix):
+    def nested():
+        image = layers.Input((8, 8, 3))
+        inner = [Sequential([layers.Input((8, 8, 3)), layers.Conv2D(2, 3)]) for _ in range(2)]
+        return Model(image, layers.Add()([inner[0](image), inner[1](image)]))
+
+    model, other = nested(), nested()
+    saving.save_weights(model, tmp_path / f"w.{suffix}")
+    saving.load_weights(other, tmp_path / f"w.{suffix}")
+    for array, expected in zip(other.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
 def test_the_file_says_what_it_is(saved):
     content = saved.read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
