@@ -86,13 +86,19 @@ def pooling(shape, rng) -> list[Kernel]:
 
 
 def losses(shape, rng) -> list[Kernel]:
-    """Softmax and cross-entropy on rows of this shape."""
+    """Softmax, losses and metrics of rows of this shape."""
     x, y, dx = (rng.random(shape, np.float32) for _ in range(3))
     labels, totals = np.eye(shape[-1], dtype=np.float32)[rng.integers(shape[-1], size=shape[0])], np.zeros(2)
+    thresholds = np.linspace(0, 1, 200, dtype=np.float32)
+    counts, function = np.zeros(2 * len(thresholds) + 2), "binary_crossentropy_of_logits"
     return [
         Kernel("softmax_forward", lambda: OPS.softmax_forward(x, y), 2 * x.nbytes),
         Kernel("softmax_backward", lambda: OPS.softmax_backward(x, y, dx), 3 * x.nbytes),
         Kernel("softmax_xent", lambda: OPS.softmax_xent(x, labels, totals, dx), 3 * x.nbytes),
+        Kernel("categorical_crossentropy", lambda: OPS.categorical_crossentropy(x, labels, totals, dx), 3 * x.nbytes),
+        Kernel("loss", lambda: OPS.loss(x, labels, totals, dx, None, function), 3 * x.nbytes),
+        Kernel("categorical_accuracy", lambda: OPS.categorical_accuracy(x, labels, totals), 2 * x.nbytes),
+        Kernel("confusion", lambda: OPS.confusion(x, labels, thresholds, counts), 2 * x.nbytes),
     ]
 
 

@@ -78,6 +78,10 @@ def _batchnorm_backward_shapes(arguments):
     return {"dx": x.shape, "dgamma": x.shape[-1:], "dbeta": x.shape[-1:], "coefficients": (2, x.shape[-1])}
 
 
+def _loss_shapes(arguments):
+    return {"totals": (2,), "dx": arguments["x"].shape}
+
+
 def _like(output, source):
     return lambda arguments: {output: arguments[source].shape}
 
@@ -103,7 +107,11 @@ OUTPUTS = {
     "avgpool2d_backward": lambda arguments: {"dx": arguments["geometry"].x_shape},
     "softmax_forward": _like("y", "x"),
     "softmax_backward": _like("dx", "dy"),
-    "softmax_xent": lambda arguments: {"totals": (2,), "dx": arguments["x"].shape},
+    "softmax_xent": _loss_shapes,
+    "categorical_crossentropy": _loss_shapes,
+    "loss": _loss_shapes,
+    "categorical_accuracy": lambda arguments: {"totals": (2,)},
+    "confusion": lambda arguments: {"totals": (2 * (arguments["thresholds"].size + 1),)},
     "dropout_forward": _like("y", "x"),
     "dropout_backward": _like("dx", "dy"),
     "first_non_finite": lambda arguments: {},
@@ -124,6 +132,9 @@ OUTPUTS = {
 
 # Ops on images, whose examples are made from the shape of one.
 IMAGES = tuple(op for op in OUTPUTS if "pool2d" in op)
+
+# Ops on rows of samples, of two axes here.
+ROWS = tuple(op for op in OUTPUTS if op.startswith(("softmax", "categorical", "loss", "confusion")))
 
 # Arguments that an op updates in place.
 UPDATED = {
@@ -322,7 +333,8 @@ def example(op: str, rng, shape) -> dict:
     ranges = np.array([[0, shape[0] // 3], [shape[0] // 3, shape[0] // 2], [shape[0] // 2 + 1, shape[0]]])
     scale, moving = positive("gamma", "beta", size=channels), ("moving_mean", "moving_variance")
     counter = {"seed": np.array([1]), "step": np.array([2]), "rate": 0.3, "stream": 0}
-    labels = rng.integers(channels[0], size=shape[:-1]).astype(np.int32) if op == "softmax_xent" else None
+    labels = rng.integers(channels[0], size=shape[:-1]).astype(np.int32)
+    weights = positive("sample_weight", size=shape[:1])
     return {
         "batchnorm_forward": lambda: (
             arrays("x") | scale | positive(*moving, size=channels) | {"momentum": 0.99, "epsilon": 1e-3, "slope": 0.3}
@@ -341,6 +353,10 @@ def example(op: str, rng, shape) -> dict:
         "softmax_forward": lambda: arrays("x"),
         "softmax_backward": lambda: arrays("dy", "y"),
         "softmax_xent": lambda: arrays("x") | {"labels": labels},
+        "categorical_crossentropy": lambda: positive("x") | {"labels": labels},
+        "loss": lambda: arrays("x") | positive("target") | weights | {"function": "binary_crossentropy_of_logits"},
+        "categorical_accuracy": lambda: arrays("x") | {"labels": labels, "k": 2} | weights,
+        "confusion": lambda: arrays("x", "target") | {"thresholds": np.linspace(-1, 1, 7, dtype=np.float32)} | weights,
         "dropout_forward": lambda: arrays("x") | counter,
         "dropout_backward": lambda: arrays("dy") | counter,
         "first_non_finite": lambda: arrays("x"),

@@ -15,6 +15,8 @@ void register_activation(py::module_& m);
 void register_batchnorm(py::module_& m);
 void register_pool2d(py::module_& m);
 void register_softmax_xent(py::module_& m);
+void register_loss(py::module_& m);
+void register_metrics(py::module_& m);
 void register_dropout(py::module_& m);
 void register_elementwise(py::module_& m);
 void register_binary(py::module_& m);
@@ -41,6 +43,8 @@ PYBIND11_MODULE(_core, m) {
   bind::register_batchnorm(m);
   bind::register_pool2d(m);
   bind::register_softmax_xent(m);
+  bind::register_loss(m);
+  bind::register_metrics(m);
   bind::register_dropout(m);
   bind::register_elementwise(m);
   bind::register_binary(m);

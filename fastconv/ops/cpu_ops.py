@@ -167,8 +167,33 @@ class CpuOps:
     def softmax_backward(self, dy, y, dx):
         _core.softmax_backward(dy, y, dx)
 
-    def softmax_xent(self, x, labels, totals, dx):
-        _core.softmax_xent(x, labels, totals, dx)
+    def softmax_xent(self, x, labels, totals, dx, sample_weight=None, label_smoothing=0.0, weight=1.0):
+        _core.softmax_xent(x, labels, totals, dx, sample_weight, label_smoothing, weight)
+
+    def categorical_crossentropy(self, x, labels, totals, dx, sample_weight=None, label_smoothing=0.0, weight=1.0):
+        _core.categorical_crossentropy(x, labels, totals, dx, sample_weight, label_smoothing, weight)
+
+    def loss(
+        self,
+        x,
+        target,
+        totals,
+        dx,
+        workspace,
+        function,
+        parameter=0.0,
+        sample_weight=None,
+        label_smoothing=0.0,
+        weight=1.0,
+    ):
+        settings = (sample_weight, label_smoothing, weight)
+        _core.loss(x, target, totals, dx, workspace, function, parameter, *settings)
+
+    def categorical_accuracy(self, x, labels, totals, k=0, sample_weight=None):
+        _core.categorical_accuracy(x, labels, totals, k, sample_weight)
+
+    def confusion(self, x, target, thresholds, totals, sample_weight=None):
+        _core.confusion(x, target, thresholds, totals, sample_weight)
 
     def dropout_forward(self, x, seed, step, y, rate, stream):
         _core.dropout_forward(x, seed, step, y, rate, stream)

@@ -14,13 +14,14 @@ from fastconv import config
 from fastconv.ops.cuda_arrays import FLOAT, given, rows_of
 from fastconv.ops.cuda_conv2d import CudaConv2D
 from fastconv.ops.cuda_elementwise import CudaElementwise
+from fastconv.ops.cuda_losses import CudaLosses
 from fastconv.ops.cuda_optimizers import CudaOptimizers
 from fastconv.ops.cuda_spatial import CudaSpatial
 
 _WORD_TYPES = (FLOAT, np.dtype(np.int32))  # of labels
 
 
-class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
+class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpatial):
     """See `fastconv.ops.protocol.Ops` for what each method computes.
 
     Args:
@@ -50,6 +51,8 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
             return self._kernels.sum_workspace_bytes(attrs["extents"])
         if op in ("clip_by_norm", "penalty"):
             return getattr(self._kernels, f"{op}_workspace_bytes")(shapes["ranges"][0])
+        if op == "loss":
+            return self._kernels.loss_workspace_bytes(math.prod(shapes["x"]))
         return 0
 
     def batchnorm_forward(
@@ -141,20 +144,6 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaOptimizers, CudaSpatial):
         at, (rows, classes) = self._at, rows_of("dy", dy)
         arrays = at("dy", dy, dy.size), at("y", y, dy.size), at("dx", dx, dy.size)
         self._kernels.softmax_backward(*arrays, rows, classes, self.memory.stream())
-
-    def softmax_xent(self, x, labels, totals, dx):
-        at, (rows, classes) = self._at, rows_of("x", x)
-        numbers = given("labels", labels).ndim == 1 and x.ndim > 1
-        self._kernels.softmax_xent(
-            at("x", x, x.size),
-            at("labels", labels, rows, np.int32) if numbers else at("labels", labels, x.size),
-            numbers,
-            at("totals", totals, 2, np.float64),
-            self._maybe("dx", dx, x.size),
-            rows,
-            classes,
-            self.memory.stream(),
-        )
 
     def dropout_forward(self, x, seed, step, y, rate, stream):
         self._dropout(("x", x), seed, step, ("y", y), rate, stream)

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastconv.ops.memory import HOST
 from fastconv.ops.numpy_elementwise import NumpyElementwise
+from fastconv.ops.numpy_losses import NumpyLosses
 from fastconv.ops.numpy_optimizers import NumpyOptimizers
 from fastconv.ops.numpy_spatial import NumpySpatial, padded_images, taps, windows
 
@@ -66,7 +67,7 @@ def philox_uniform(seed: int, stream: int, step: int, count: int) -> np.ndarray:
     return (words >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-class NumpyOps(NumpyElementwise, NumpyOptimizers, NumpySpatial):
+class NumpyOps(NumpyElementwise, NumpyLosses, NumpyOptimizers, NumpySpatial):
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "numpy"
@@ -231,17 +232,6 @@ class NumpyOps(NumpyElementwise, NumpyOptimizers, NumpySpatial):
 
     def softmax_backward(self, dy, y, dx):
         dx[...] = y * (dy - (dy * y).sum(axis=-1, keepdims=True))
-
-    def softmax_xent(self, x, labels, totals, dx):
-        rows, classes = x.shape
-        y = np.eye(classes, dtype=x.dtype)[labels] if labels.ndim == 1 else labels
-        shifted = x - x.max(axis=1, keepdims=True)
-        log_sum = np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        losses = np.where(y == 0, 0, log_sum - shifted)  # a class without label costs nothing, also at -Inf
-        totals[0] = (y * losses).sum(dtype=np.float64)
-        totals[1] = (x.argmax(axis=1) == y.argmax(axis=1)).sum()
-        if dx is not None:
-            dx[...] = (np.exp(shifted - log_sum) * y.sum(axis=1, keepdims=True) - y) / rows
 
     def dropout_forward(self, x, seed, step, y, rate, stream):
         random = philox_uniform(int(seed[0]), stream, int(step[0]), x.size).reshape(x.shape)

@@ -24,6 +24,7 @@ TAKES_WORKSPACE = frozenset(
         "clip_by_norm",
         "sum_forward",
         "penalty",
+        "loss",
     )
 )
 
@@ -194,10 +195,64 @@ class Ops(Protocol):
     def softmax_forward(self, x: Array, y: Array) -> None: ...
     def softmax_backward(self, dy: Array, y: Array, dx: Array) -> None: ...
 
-    # ---- softmax + cross-entropy from logits x (N, C), never clipped. labels: float (N, C) distributions, int32 (N,).
-    # totals (float64, 2) = sum over samples of the loss, and how many have their largest logit at their label (the
-    # first of equals). dx = gradient of the mean loss, None where it is not wanted.
-    def softmax_xent(self, x: Array, labels: Array, totals: Array, dx: Array) -> None: ...
+    # ---- losses of an output x (N, ...) and what they have in common:
+    #  - totals (float64, 2) = sum over samples of sample_weight (N,) * the loss, the mean over their rows or
+    #    elements; then for losses of classes how many samples have their largest number at their label (the first of
+    #    equals), for others the sum of the weights
+    #  - dx = gradient of weight * the sum / N, None where it is not wanted
+    #  - label_smoothing s: labels * (1 - s) + s / classes; losses of elements have two
+    # Labels of classes: float distributions like x, or int32 numbers without its last axis.
+    # softmax + cross-entropy from logits, never clipped
+    def softmax_xent(
+        self,
+        x: Array,
+        labels: Array,
+        totals: Array,
+        dx: Array,
+        sample_weight: Array = None,
+        label_smoothing: float = 0.0,
+        weight: float = 1.0,
+    ) -> None: ...
+
+    # cross-entropy of probabilities, which are divided by their sum and clipped as in Keras
+    def categorical_crossentropy(
+        self,
+        x: Array,
+        labels: Array,
+        totals: Array,
+        dx: Array,
+        sample_weight: Array = None,
+        label_smoothing: float = 0.0,
+        weight: float = 1.0,
+    ) -> None: ...
+
+    # a function of each element and its target, by name: csrc/loss/loss.h
+    def loss(
+        self,
+        x: Array,
+        target: Array,
+        totals: Array,
+        dx: Array,
+        workspace: Array,
+        function: str,
+        parameter: float = 0.0,
+        sample_weight: Array = None,
+        label_smoothing: float = 0.0,
+        weight: float = 1.0,
+    ) -> None: ...
+
+    # ---- metrics: totals =
+    # (sum of weights where the label is found, sum of weights): where k = 0 the first of the largest is at the label,
+    # else fewer than k numbers are larger than the one there
+    def categorical_accuracy(
+        self, x: Array, labels: Array, totals: Array, k: int = 0, sample_weight: Array = None
+    ) -> None: ...
+
+    # the weights of the elements whose target is not 0, by how many of the T ascending thresholds are below them, 0 to
+    # T; then of the others
+    def confusion(
+        self, x: Array, target: Array, thresholds: Array, totals: Array, sample_weight: Array = None
+    ) -> None: ...
 
     # ---- dropout: y = x / (1 - rate) where kept, else 0. Element i is kept if random(seed, stream, step, i) >= rate: a
     # counter-based generator, so backward repeats the mask and no tensor holds it. seed, step: int64, one element.

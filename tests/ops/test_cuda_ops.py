@@ -18,6 +18,11 @@ REDUCTIONS = [  # op, shape, kernel, barriers
     ("batchnorm_backward", (70, 19), "batchnorm_gradient_sums", 1),
     ("batchnorm_backward", (70, 19), "batchnorm_finish_gradients", 1),
     ("softmax_xent", (33, 10), "softmax_xent", 1),
+    ("categorical_crossentropy", (33, 10), "categorical_crossentropy", 1),
+    ("categorical_accuracy", (33, 10), "categorical_accuracy", 1),
+    ("confusion", (1100, 2), "confusion", 2),
+    ("loss", (33, 10), "loss", 1),
+    ("loss", (33, 10), "loss_finish", 1),
     ("adam_update", (100,), "adam_update", 1),
     ("clip_by_norm", (5003,), "clip_sums", 1),
     ("clip_by_norm", (5003,), "clip_scale", 1),
@@ -65,7 +70,7 @@ def replayed():
 @pytest.mark.parametrize("op", OPS)
 def test_the_same_bits_in_any_order_of_the_threads(cuda, rng, op):
     rows = (2, 5, 6, 35) if op in helpers.IMAGES else (1100, 35)
-    shape = rows if op in helpers.IMAGES or op.startswith(("batchnorm", "softmax")) else (5003,)
+    shape = rows if op in helpers.IMAGES + helpers.ROWS or op.startswith("batchnorm") else (5003,)
     given = helpers.example(op, rng, shape)
     expected = cuda.run(op, **given)
     for order, seed in (("reverse", 0), ("random", 1), ("random", 2)):

@@ -18,12 +18,11 @@ THREADS = (1, 2, 3, 4, 7)
 
 CONVOLUTIONS = [op for op in helpers.OUTPUTS if op.startswith("conv2d")]
 BATCHNORMS = [op for op in helpers.OUTPUTS if op.startswith("batchnorm")]
-ROWS = ("softmax_forward", "softmax_backward", "softmax_xent")
-OTHERS = [op for op in helpers.OUTPUTS if op not in (*CONVOLUTIONS, *BATCHNORMS, *ROWS, *helpers.IMAGES)]
+OTHERS = [op for op in helpers.OUTPUTS if op not in (*CONVOLUTIONS, *BATCHNORMS, *helpers.ROWS, *helpers.IMAGES)]
 CASES = [
     *((op, shape) for op in CONVOLUTIONS for shape in shapes.CONV2D_FOR_THREADS),
     *((op, shape) for op in BATCHNORMS for shape in ((5000, 17), (40, 16, 16, 64), (3000, 600), (32, 128))),
-    *((op, (3001, 10)) for op in ROWS),
+    *((op, (3001, 10)) for op in helpers.ROWS),
     *((op, (5, 31, 33, 35)) for op in helpers.IMAGES),
     *((op, (200_003,)) for op in OTHERS),
 ]

@@ -19,6 +19,8 @@ void register_cuda_copy_columns(py::module_& m);
 void register_cuda_optimizer(py::module_& m);
 void register_cuda_pool2d(py::module_& m);
 void register_cuda_softmax_xent(py::module_& m);
+void register_cuda_loss(py::module_& m);
+void register_cuda_metrics(py::module_& m);
 #ifdef FASTCONV_EMULATOR
 void register_emulator(py::module_& m);
 #endif
@@ -42,6 +44,8 @@ PYBIND11_MODULE(FASTCONV_CUDA_MODULE, m) {
   register_cuda_optimizer(m);
   register_cuda_pool2d(m);
   register_cuda_softmax_xent(m);
+  register_cuda_loss(m);
+  register_cuda_metrics(m);
 #ifdef FASTCONV_EMULATOR
   register_emulator(m);
 #endif

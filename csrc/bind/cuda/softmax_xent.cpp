@@ -1,6 +1,6 @@
 #include "softmax_xent/softmax_xent.h"
 
-#include "bind/cuda/pointers.h"
+#include "bind/cuda/losses.h"
 
 namespace fastconv::bind {
 
@@ -18,22 +18,17 @@ void register_cuda_softmax_xent(py::module_& m) {
                                stream_at(stream));
       },
       py::arg("dy"), py::arg("y"), py::arg("dx"), py::arg("rows"), py::arg("classes"), py::arg("stream"));
-  // labels: int32 where `numbers`, else float32
   m.def(
       "softmax_xent",
-      [](Address x, Address labels, bool numbers, Address totals, Address dx, int64_t rows, int64_t classes,
-         Address stream) {
-        const auto run = [&](auto* y) {
-          cuda::softmax_xent(at<const float>(x), y, at<double>(totals), at<float>(dx), rows, classes,
+      [](Address x, Address labels, bool numbers, Address totals, Address dx, const LossSettings& settings,
+         int64_t rows, int64_t classes, Address stream) {
+        with_labels(labels, numbers, [&](const auto* y) {
+          cuda::softmax_xent(at<const float>(x), y, settings, at<double>(totals), at<float>(dx), rows, classes,
                              stream_at(stream));
-        };
-        if (numbers)
-          run(at<const int32_t>(labels));
-        else
-          run(at<const float>(labels));
+        });
       },
-      py::arg("x"), py::arg("labels"), py::arg("numbers"), py::arg("totals"), py::arg("dx"), py::arg("rows"),
-      py::arg("classes"), py::arg("stream"));
+      py::arg("x"), py::arg("labels"), py::arg("numbers"), py::arg("totals"), py::arg("dx"), py::arg("settings"),
+      py::arg("rows"), py::arg("classes"), py::arg("stream"));
 }
 
 }  // namespace fastconv::bind
