@@ -51,6 +51,7 @@ RUNS = {
 CASES = {
     "semantics": ("small cases with their inputs", "keras_cases"),
     "elementwise": ("elementwise layers", "keras_elementwise"),
+    "losses": ("losses, metrics and small models that use them", "keras_losses"),
     "optimizers": ("steps on given gradients", "optimizer_cases"),
     "callbacks": ("scripted epochs, in callback_cases.py", "keras_callbacks"),
     "spatial": ("layers on images", "keras_spatial"),
