@@ -99,9 +99,9 @@ def get(identifier: str | Regularizer | None, argument: str = "regularizer") -> 
     )
 
 
-def has_penalty(weight: Any) -> bool:
-    """Whether a weight adds to the loss: as in Keras, only while it is trainable."""
-    return weight.trainable and weight.regularizer is not None
+def penalized(owner: Any) -> bool:
+    """Whether weights of a model or a graph add to the loss: as in Keras, not where they are frozen."""
+    return any(w.regularizer is not None and w not in owner.frozen for w in owner.weights)
 
 
 def emit(graph: Any, w: Any, dw: Any, places: Any, samples: int, at: int) -> None:
@@ -115,7 +115,7 @@ def emit(graph: Any, w: Any, dw: Any, places: Any, samples: int, at: int) -> Non
         samples: in a batch: what is divided by the number of samples seen is the penalty again.
         at: entry of `graph.totals`.
     """
-    found = [place for place in places if has_penalty(place[0])]
+    found = [place for place in places if place[0].regularizer is not None]
     ranges = np.array([(begin, end) for _, begin, end in found], np.int64)
     made = {b.owner for step in graph.steps for b in step.writes.values() if b.kind == "gradient"}
     rates = np.array([(w.regularizer.l1, w.regularizer.l2, w in made) for w, _, _ in found], np.float32)

@@ -83,8 +83,8 @@ def test_the_steps_of_keras(case, backend):
 @pytest.mark.parametrize("case", RECORDED["optimizers"], ids=named)
 def test_the_size_of_the_state(case):
     optimizer = made(case)
-    weights = [SimpleNamespace(shape=np.shape(start), trainable=True) for start in RECORDED["start"].values()]
-    optimizer.attach(SimpleNamespace(step=np.zeros(1, np.int64), store=SimpleNamespace(weights=weights)))
+    places = [(None, place.start, place.stop) for place in PLACES.values()]
+    optimizer.attach(SimpleNamespace(step=np.zeros(1, np.int64), store=SimpleNamespace(places=places)))
     assert optimizer.variable_count() == case["variable_count"]
 
 

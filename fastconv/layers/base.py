@@ -169,12 +169,13 @@ class Layer(Configurable):
     Args:
         name: None takes the next automatic name.
         input_shape: shape of one sample; lets a `Sequential` build its first layer at once.
+        trainable: whether its weights learn; settable later as `layer.trainable`.
     """
 
-    def __init__(self, name: str | None = None, input_shape: Shape | None = None):
+    def __init__(self, name: str | None = None, input_shape: Shape | None = None, trainable: bool = True):
         if name is not None and not isinstance(name, str):
             raise ValueError(f"name: expected a string or None. Received: name={name!r}")
-        self.name = name or auto_name(type(self).__name__)
+        self.name, self._trainable = name or auto_name(type(self).__name__), bool(trainable)
         self._first_input_shape = None if input_shape is None else (None, *input_shape)
         self.calls: list[Node] = []
         self._weights: list[Weight] = []
@@ -234,12 +235,26 @@ class Layer(Configurable):
         return weight
 
     @property
+    def trainable(self) -> bool:
+        """Whether its weights learn. What is set counts for a model from its next `compile` on, as in Keras."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
+    @property
     def trainable_weights(self) -> list[Weight]:
-        return [w for w in self.weights if w.trainable]
+        return [w for w in self.weights if w.trainable and self.trainable]
 
     @property
     def non_trainable_weights(self) -> list[Weight]:
-        return [w for w in self.weights if not w.trainable]
+        return [w for w in self.weights if not (w.trainable and self.trainable)]
+
+    @property
+    def frozen_weights(self) -> list[Weight]:
+        """All its weights where it is not trainable, else none."""
+        return [] if self.trainable else list(self.weights)
 
     def count_params(self) -> int:
         return sum(math.prod(w.shape) for w in self.weights)

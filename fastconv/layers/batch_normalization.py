@@ -12,7 +12,8 @@ class BatchNormalization(Layer):
     """Normalizes every channel by the mean and variance of the batch, then scales by gamma and shifts by beta.
 
     Training uses the batch's own statistics (variance divided by the count) and moves the moving ones towards them:
-    moving = moving * momentum + batch * (1 - momentum). Evaluation and prediction use the moving ones.
+    moving = moving * momentum + batch * (1 - momentum). Evaluation and prediction use the moving ones, and so does
+    training where the layer is frozen (`trainable=False`).
 
     Args:
         axis: the channel axis; only the last one.
@@ -28,6 +29,7 @@ class BatchNormalization(Layer):
         gamma_regularizer: likewise.
         beta_constraint: not supported: None.
         gamma_constraint: not supported: None.
+        trainable: whether gamma and beta learn and training normalizes by the batch; settable later.
 
     Input and output shape: (N, ..., C).
     Weights: gamma (C,) ones, beta (C,) zeros; not trainable: moving_mean zeros, moving_variance ones.
@@ -55,8 +57,9 @@ class BatchNormalization(Layer):
         gamma_constraint: None = None,
         name: str | None = None,
         input_shape: Shape | None = None,
+        trainable: bool = True,
     ):
-        super().__init__(name, input_shape)
+        super().__init__(name, input_shape, trainable)
         if not isinstance(momentum, numbers.Real) or not 0 <= momentum <= 1:
             raise ValueError(f"momentum: expected a number in [0, 1]. Received: momentum={momentum!r}")
         if not isinstance(epsilon, numbers.Real) or not epsilon > 0:
@@ -104,7 +107,7 @@ class BatchNormalization(Layer):
             "moving_variance": graph.weight(self.moving_variance),
         }
         settings = {"epsilon": self.epsilon, "slope": 1.0}
-        if graph.training:
+        if graph.training and self.moving_mean not in graph.frozen:
             statistics = {n: graph.buffer(x.shape[-1:], f"{self.name}.{n}") for n in ("mean", "rstd")}
             writes = {"y": y, **statistics, **moving}
             graph.emit("batchnorm_forward", writes, x=x, momentum=self.momentum, **parameters, **settings)

@@ -25,6 +25,7 @@ class Conv2D(KernelLayer):
         activity_regularizer: None.
         kernel_constraint: None.
         bias_constraint: None.
+        trainable: whether the weights learn; settable later.
 
     Input shape: (N, H, W, C). Output shape: (N, P, Q, K), see `fastconv.geometry.conv2d`.
     Weights: kernel (R, S, C, K), Glorot uniform; bias (K,), zeros.
@@ -52,11 +53,12 @@ class Conv2D(KernelLayer):
         bias_constraint: None = None,
         name: str | None = None,
         input_shape: Shape | None = None,
+        trainable: bool = True,
     ):
         initializers = kernel_initializer, bias_initializer
         penalties = kernel_regularizer, bias_regularizer, activity_regularizer
         constraints = kernel_constraint, bias_constraint
-        super().__init__(activation, use_bias, *initializers, *penalties, *constraints, name, input_shape)
+        super().__init__(activation, use_bias, *initializers, *penalties, *constraints, name, input_shape, trainable)
         self.filters = geometry.positive_int(filters, "filters")
         self.kernel_size = geometry.pair(kernel_size, "kernel_size")
         self.strides = geometry.pair(strides, "strides")

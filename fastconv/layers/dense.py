@@ -23,6 +23,7 @@ class Dense(KernelLayer):
         activity_regularizer: None.
         kernel_constraint: None.
         bias_constraint: None.
+        trainable: whether the weights learn; settable later.
 
     Input shape: (N, ..., C). Output shape: (N, ..., units).
     Weights: kernel (C, units), Glorot uniform; bias (units,), zeros.
@@ -47,11 +48,12 @@ class Dense(KernelLayer):
         bias_constraint: None = None,
         name: str | None = None,
         input_shape: Shape | None = None,
+        trainable: bool = True,
     ):
         initializers = kernel_initializer, bias_initializer
         penalties = kernel_regularizer, bias_regularizer, activity_regularizer
         constraints = kernel_constraint, bias_constraint
-        super().__init__(activation, use_bias, *initializers, *penalties, *constraints, name, input_shape)
+        super().__init__(activation, use_bias, *initializers, *penalties, *constraints, name, input_shape, trainable)
         self.units = geometry.positive_int(units, "units")
 
     def build(self, input_shape):

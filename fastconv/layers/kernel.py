@@ -27,6 +27,7 @@ class KernelLayer(Layer):
         bias_constraint: see above.
         name: see `Layer`.
         input_shape: see `Layer`.
+        trainable: see `Layer`.
     """
 
     def __init__(
@@ -42,8 +43,9 @@ class KernelLayer(Layer):
         bias_constraint: None,
         name: str | None,
         input_shape: Shape | None,
+        trainable: bool,
     ):
-        super().__init__(name, input_shape)
+        super().__init__(name, input_shape, trainable)
         self.activation, self.use_bias = check_activation(activation), bool(use_bias)
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
         self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")

@@ -69,12 +69,17 @@ class Model(Trainer, Layer):
 
     @property
     def trainable_weights(self) -> list[Weight]:
-        return list(dict.fromkeys(w for layer in self.layers for w in layer.trainable_weights))
+        layers = self.layers if self.trainable else []
+        return list(dict.fromkeys(w for layer in layers for w in layer.trainable_weights))
 
     @property
     def non_trainable_weights(self) -> list[Weight]:
         trainable = set(self.trainable_weights)
         return [w for w in self.weights if w not in trainable]
+
+    @property
+    def frozen_weights(self) -> list[Weight]:
+        return [w for layer in self.layers for w in layer.frozen_weights] if self.trainable else self.weights
 
     @property
     def trainable(self) -> bool:

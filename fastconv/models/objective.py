@@ -104,7 +104,7 @@ class Objective:
 
         Args:
             output_shapes: of the model.
-            owner: the model or its graph; `owner.weights` with regularizers share one entry.
+            owner: the model or its graph, whose weights with regularizers share one entry.
 
         Raises:
             ValueError: if a loss or metric cannot take its output.
@@ -112,7 +112,7 @@ class Objective:
         shapes = [tuple(shape[1:]) for shape in output_shapes]
         if self._outputs and shapes == self._shapes:
             return
-        penalized = owner is not None and any(map(regularizers.has_penalty, owner.weights))
+        penalized = owner is not None and regularizers.penalized(owner)
         outputs, size, names = [], 0, set()
         for i, (loss, shape) in enumerate(zip(self.losses, output_shapes, strict=True)):
             at, measures = size, []

@@ -38,6 +38,8 @@ class Trainer:
         self.history = None
         self._executor: Executor | None = None
         self._saved_state: dict[str, np.ndarray] | None = None  # of training, until an executor takes it over
+        self._frozen: frozenset | None = None  # weights; None until it is compiled and built
+        self._noticed: frozenset | None = None  # what there was a warning of
 
     def __getstate__(self):
         return {**self.__dict__, "_executor": None}  # a copy makes its own, on its own weights
@@ -85,7 +87,9 @@ class Trainer:
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
         }
-        self._executor = self._saved_state = None
+        self._executor = self._saved_state = self._frozen = None
+        if self.built:
+            self._frozen = self.frozen
         without_effect = {
             "run_eagerly": run_eagerly,
             "steps_per_execution": steps_per_execution != 1,
@@ -108,10 +112,29 @@ class Trainer:
         if before is None or before.ops is not ops:
             model = weakref.proxy(self)  # no cycle: a dropped model gives its memory back at once
             state = self._saved_state if before is None else before.state()
-            self._executor, self._saved_state = Executor(model, ops, self.objective, self.optimizer, state=state), None
+            settings = {"state": state, "frozen": self.frozen}
+            self._executor, self._saved_state = Executor(model, ops, self.objective, self.optimizer, **settings), None
             if self.optimizer is not None:
                 self.optimizer.attach(self._executor)
         return self._executor
+
+    @property
+    def frozen(self) -> frozenset:
+        """The weights that do not learn: of the layers that were not trainable when it was compiled, or built later."""
+        if self._frozen is None:
+            self._frozen = frozenset(self.frozen_weights)
+        return self._frozen
+
+    def _notice_changes(self, method: str) -> None:
+        """Warns once of layers whose `trainable` changed since `compile`."""
+        now = frozenset(self.frozen_weights)
+        if self._frozen is not None and now not in (self._frozen, self._noticed):
+            layers = sorted({weight.layer_name for weight in now ^ self._frozen})
+            warnings.warn(
+                f"{method}: `trainable` of {layers} changed since compile, which counts from the next compile on.",
+                stacklevel=3,
+            )
+            self._noticed = now
 
     def training_state(self) -> dict[str, np.ndarray]:
         """What training has beside the weights: step number, dropout seed, the optimizer's slots as flat arrays of all
@@ -200,6 +223,7 @@ class Trainer:
             MemoryError: if a batch needs more memory than there is; the model is as before.
         """
         self._require_compiled("fit")
+        self._notice_changes("fit")
         batch_size = data.check_batch_size(batch_size)
         epochs, initial_epoch = _count(epochs, "epochs"), _count(initial_epoch, "initial_epoch")
         validation_freq = max(1, _count(validation_freq, "validation_freq"))
@@ -280,6 +304,7 @@ class Trainer:
             ValueError: on data that do not fit.
         """
         self._require_compiled("evaluate")
+        self._notice_changes("evaluate")
         batch_size = data.check_batch_size(batch_size)
         samples = self._checked(x, y, sample_weight)
         callbacks = self._callbacks(callbacks, verbose, 1, len(samples), batch_size)

@@ -125,7 +125,7 @@ class Optimizer(Configurable):
         """Called by a model that begins to use it. A reference to the executor, which has one to its optimizer, would
         keep the memory of a dropped model until Python's next search for cycles."""
         self._step, self._built = executor.step, True
-        self._parameters = sum(math.prod(w.shape) for w in executor.store.weights if w.trainable)
+        self._parameters = sum(end - begin for _, begin, end in executor.store.places)
 
     @property
     def state_names(self) -> tuple[str, ...]:

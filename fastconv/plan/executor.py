@@ -30,14 +30,26 @@ class Executor:
         optimizer: emits the update of the flat parameters and names its slots (None: no training).
         fuse: names of the fusions to apply (`fastconv.plan.fuse`).
         dtype: of "float" buffers.
+        frozen: weights that do not learn.
         state: of training, from `state()` of an executor of the same model on another backend; None starts afresh.
     """
 
-    def __init__(self, model, ops, objective=None, optimizer=None, fuse=fusions.ALL, dtype=np.float32, state=None):
+    def __init__(
+        self,
+        model,
+        ops,
+        objective=None,
+        optimizer=None,
+        fuse=fusions.ALL,
+        dtype=np.float32,
+        state=None,
+        frozen=frozenset(),
+    ):
         self.model, self.ops, self.objective, self.optimizer = model, ops, objective, optimizer
         self._fuse, self._dtype, self.memory = fuse, np.dtype(dtype), ops.memory
         self.arena = Arena(self.memory)
-        self.store = ParameterStore(model.weights, dtype, self.memory)
+        self._frozen = frozen
+        self.store = ParameterStore(model.weights, dtype, self.memory, frozen)
         self._checked = ParameterStore.made
         self._plans: dict[tuple, Plan] = {}
         if state is None:
@@ -47,6 +59,7 @@ class Executor:
         if not self.memory.on_host:  # what is captured counts by itself, after each step
             self._states["step"] = self.memory.asarray(self.step + 1)
         self._learning_rate, self._rate = self.memory.zeros(1, np.float32), 0.0  # an array, and what is in it
+        self._swapped = False  # whether the moving average is where the weights are, and they where it was
 
     @property
     def iterations(self) -> int:
@@ -76,7 +89,7 @@ class Executor:
         """
         if self._checked != ParameterStore.made:  # another model may have gathered weights that this one shares
             if not self.store.holds(self.model.weights):
-                self.store = ParameterStore(self.model.weights, self._dtype, self.memory)
+                self.store = ParameterStore(self.model.weights, self._dtype, self.memory, self._frozen)
                 self._plans.clear()
             self._checked = ParameterStore.made
         key = (mode, batch, weighted, *self.ops.settings())
@@ -132,25 +145,30 @@ class Executor:
                 self.ops.set_number(self._learning_rate, rate)
         self._rate = rate
 
-    @property
     def _average(self):
         """The moving average of the flat parameters, if the optimizer keeps one and a step was taken."""
-        return self._states.get("ema")
+        return self._states.get("ema") if self.iterations else None
+
+    def swap_average(self, wanted: bool) -> None:
+        """Weights and their moving average, where there is one, change places: then the average is in the model if it
+        is `wanted` there."""
+        average = self._average()
+        if average is not None and self._swapped != wanted:
+            weights = np.array(self.memory.download(self.store.trainable))
+            self.memory.upload(self.store.trainable, self.memory.download(average))
+            self.memory.upload(average, weights)
+            self._swapped = wanted
 
     def take_average(self) -> None:
         """Sets the weights to their moving average, where there is one: the end of a training with `use_ema`."""
-        if self._average is not None:
-            self.memory.upload(self.store.trainable, self.memory.download(self._average))
-
-    def swap_average(self) -> None:
-        """Weights and their moving average, where there is one, change places."""
-        if self._average is not None:
-            weights = np.array(self.memory.download(self.store.trainable))
-            self.take_average()
-            self.memory.upload(self._average, weights)
+        average = self._average()
+        if average is not None:
+            self.swap_average(True)
+            self.memory.upload(average, self.memory.download(self.store.trainable))
+            self._swapped = False
 
     def _graph(self, mode: str, batch: int, weighted: tuple[bool, ...]) -> Graph:
-        graph = Graph(mode, [(batch, *x.shape[1:]) for x in self.model.inputs])
+        graph = Graph(mode, [(batch, *x.shape[1:]) for x in self.model.inputs], self._frozen)
         outputs = self.model.emit(graph, *graph.inputs)
         if mode == "predict":
             graph.outputs = outputs
@@ -161,10 +179,11 @@ class Executor:
         if graph.training:
             Backward(graph).run()
         w, dw = (graph.state(name, (self.store.trainable.size,)) for name in ("w", "dw"))
-        if mode != "predict" and any(map(regularizers.has_penalty, graph.weights)):
+        if mode != "predict" and regularizers.penalized(graph):
             self.objective.emit_penalties(graph, w, dw if graph.training else None, self.store.places)
         if graph.training:
-            self.optimizer.emit(graph, w, dw, self.store.places)
+            if self.store.learning:
+                self.optimizer.emit(graph, w, dw, self.store.places)
             fusions.fuse(graph, fusions.WHOLE, self._fuse, self.ops)
         return graph
 

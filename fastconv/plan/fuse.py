@@ -56,7 +56,7 @@ def bn_act(graph: Graph, ops) -> None:
         if (
             step.op == "leaky_relu_forward"
             and source is not None
-            and source.op in ("batchnorm_forward", "batchnorm_inference")
+            and source.op in (("batchnorm_forward",) if graph.training else ("batchnorm_inference",))
             and source.attrs["slope"] == 1.0
             and uses[step.reads["x"]] == 1
             and step.reads["x"] not in graph.results

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from fastconv.plan.graph import Buffer, Graph, Step
 
 _RULES: dict[str, Callable] = {}
@@ -26,7 +28,7 @@ class Backward:
         self._repeated: list[tuple[Buffer, Buffer]] = []  # (gradient of a shared weight, one more contribution)
         self._dependent: set[Buffer] = set()
         for step in graph.steps:
-            if any(b.kind == "weight" or b in self._dependent for b in step.reads.values()):
+            if any(map(self.needed, step.reads.values())):
                 self._dependent.update(step.writes.values())
 
     def run(self) -> None:
@@ -39,8 +41,10 @@ class Backward:
                 _RULES[step.op](self, step, dy)
 
     def needed(self, x: Buffer) -> bool:
-        """Whether a gradient of `x` reaches a weight: the input of the first layer gets none."""
-        return x.kind == "weight" or x in self._dependent
+        """Whether a gradient of `x` reaches a weight that learns: the input of the first layer gets none."""
+        if x.kind == "weight":
+            return x.owner not in self.graph.frozen
+        return x in self._dependent
 
     def emit(self, op: str, writes: dict[str, Buffer], **arguments) -> Step:
         step = self.graph.emit(op, writes, **arguments)
@@ -53,6 +57,8 @@ class Backward:
         """Where a step writes a weight's gradient; further uses of a shared weight are added to the first."""
         if weight is None:
             return None
+        if not self.needed(weight):  # memory of the step for a step that makes it beside what is needed
+            return Buffer(f"d {weight.name}", weight.shape)
         if weight not in self.gradients:
             self.gradients[weight] = Buffer(f"d {weight.name}", weight.shape, "gradient", owner=weight.owner)
             return self.gradients[weight]
@@ -80,8 +86,9 @@ class Backward:
 @gradient_of("conv2d_fprop")
 def conv2d(back: Backward, step: Step, dy: Buffer) -> None:
     x, w, b, geometry = step.reads["x"], step.reads["w"], step.reads.get("b"), step.attrs["geometry"]
-    writes = {"dw": back.weight_gradient(w), "db": back.weight_gradient(b)}
-    back.emit("conv2d_wgrad", writes, geometry=geometry, x=x, dy=dy)
+    if back.needed(w):
+        writes = {"dw": back.weight_gradient(w), "db": back.weight_gradient(b)}
+        back.emit("conv2d_wgrad", writes, geometry=geometry, x=x, dy=dy)
     if back.needed(x):
         back.contribute(x, "conv2d_dgrad", geometry=geometry, dy=dy, w=w)
 
@@ -100,6 +107,18 @@ def batchnorm(back: Backward, step: Step, dy: Buffer) -> None:
         back.contribute(x, "batchnorm_backward", writes=writes, **arguments)
     else:
         back.emit("batchnorm_backward", {"dx": None, **writes}, **arguments)
+
+
+@gradient_of("batchnorm_inference")
+def frozen_batchnorm(back: Backward, step: Step, dy: Buffer) -> None:
+    """A factor for each channel: dx = dy * gamma / sqrt(moving_variance + epsilon), what the op makes of dy itself."""
+    x, epsilon = step.reads["x"], step.attrs["epsilon"]
+    dx = Buffer(f"d {x.name}", x.shape)
+    zeros = back.graph.constant("zeros", np.zeros(x.shape[-1], np.float32))
+    arrays = {"gamma": step.reads.get("gamma"), "beta": None, "moving_mean": zeros}
+    arrays["moving_variance"] = step.reads["moving_variance"]
+    back.emit("batchnorm_inference", {"y": dx}, x=dy, **arrays, epsilon=epsilon, slope=1.0)
+    back.alias(x, dx)
 
 
 @gradient_of("leaky_relu_forward")

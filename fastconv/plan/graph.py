@@ -52,6 +52,7 @@ class Graph:
     Args:
         mode: its name.
         input_shapes: of the model's inputs, batch included.
+        frozen: weights that do not learn now, and those of the layers that have them.
 
     Attributes:
         inputs: a buffer for each of the model's inputs.
@@ -62,8 +63,8 @@ class Graph:
         loss_gradients: pairs (buffer, its gradient) where the backward pass starts.
     """
 
-    def __init__(self, mode: str, input_shapes: list[tuple[int, ...]]):
-        self.mode = mode
+    def __init__(self, mode: str, input_shapes: list[tuple[int, ...]], frozen: frozenset = frozenset()):
+        self.mode, self.frozen = mode, frozen
         self.steps: list[Step] = []
         names = ["x"] if len(input_shapes) == 1 else [f"x{i}" for i in range(len(input_shapes))]
         self.inputs = [Buffer(name, shape, "input") for name, shape in zip(names, input_shapes, strict=True)]

@@ -15,18 +15,21 @@ _ALIGNMENT = HOST.alignment
 class ParameterStore:
     """Moves the values of `weights` into flat arrays of `memory` and makes each weight a view of its place there.
 
+    Those that are `frozen` are with those that do not learn by their nature, such as moving statistics.
+
     A dtype other than float32 (the tests of the reference) leaves the weights themselves where they were.
     """
 
     made = 0  # stores so far: while it stands still, every store holds what it held
 
-    def __init__(self, weights, dtype=np.float32, memory=HOST):
+    def __init__(self, weights, dtype=np.float32, memory=HOST, frozen=frozenset()):
         ParameterStore.made += 1
         self.weights = list(weights)
         self.dtype, self._memory = np.dtype(dtype), memory
         self._offsets = {}
-        self.trainable, trainable_views = self._gather([w for w in self.weights if w.trainable])
-        self.state, state_views = self._gather([w for w in self.weights if not w.trainable])
+        self.learning = [w for w in self.weights if w.trainable and w not in frozen]
+        self.trainable, trainable_views = self._gather(self.learning)
+        self.state, state_views = self._gather([w for w in self.weights if not w.trainable or w in frozen])
         self.views = {**trainable_views, **state_views}
         # zero also between the weights, where no kernel writes and the optimizer reads
         self.gradient = memory.zeros(self.trainable.size, self.dtype)
@@ -56,13 +59,12 @@ class ParameterStore:
 
     @property
     def places(self) -> list[tuple]:
-        """(weight, begin, end) of each trainable weight in the flat array, in order."""
-        trainable = (w for w in self.weights if w.trainable)
-        return [(w, self._offsets[w], self._offsets[w] + math.prod(w.shape)) for w in trainable]
+        """(weight, begin, end) of each weight in the flat array of those that learn, in order."""
+        return [(w, self._offsets[w], self._offsets[w] + math.prod(w.shape)) for w in self.learning]
 
     def split(self, flat: np.ndarray) -> list[np.ndarray]:
-        """The parts of a flat array like `trainable`, one for each trainable weight, in the weights' shapes."""
-        return [self._slice(flat, w) for w in self.weights if w.trainable]
+        """The parts of a flat array like `trainable`, one for each weight that learns, in its shape."""
+        return [self._slice(flat, w) for w in self.learning]
 
     def joined(self, arrays) -> np.ndarray:
         """A flat array of the host with these parts, the inverse of `split`."""

@@ -127,6 +127,36 @@ def training(rng) -> dict:
     }
 
 
+def frozen(rng) -> dict:
+    """Losses of five steps with one layer frozen: before, between and after those that learn."""
+    cases = {}
+    x, y = rng.integers(-8, 9, (12, 6)) / 8, rng.integers(3, size=12)
+    for name in ("first", "norm", "last"):
+        layers = keras.layers
+        model = keras.Sequential(
+            [
+                layers.Input((6,)),
+                layers.Dense(8, kernel_regularizer="l2", name="first"),
+                layers.BatchNormalization(name="norm"),
+                layers.LeakyReLU(),
+                layers.Dense(3, activation="softmax", name="last"),
+            ]
+        )
+        start = [np.float32(rng.integers(1, 9, w.shape) / 8) for w in model.get_weights()]
+        start[0] -= np.float32(0.5)
+        model.set_weights(start)
+        model.get_layer(name).trainable = False
+        model.compile(keras.optimizers.SGD(0.125, momentum=0.5), "sparse_categorical_crossentropy")
+        cases[name] = {
+            "start": [listed(w) for w in start],
+            "losses": [float(model.train_on_batch(x, y)) for _ in range(5)],
+            "weights": [listed(w) for w in model.get_weights()],
+            "trainable": int(sum(np.prod(w.shape) for w in model.trainable_weights)),
+            "variable_count": int(sum(np.prod(v.shape, dtype=int) for v in model.optimizer.variables)),
+        }
+    return {"x": listed(x), "y": listed(y), "cases": cases}
+
+
 def record(seed: int) -> dict:
     steps = gradients(np.random.default_rng(seed))
     return {
@@ -135,4 +165,5 @@ def record(seed: int) -> dict:
         "optimizers": [optimizer_case(*case, steps) for case in OPTIMIZERS],
         "schedules": [schedule_case(*case) for case in SCHEDULES],
         "training": training(np.random.default_rng(seed)),
+        "frozen": frozen(np.random.default_rng(seed)),
     }

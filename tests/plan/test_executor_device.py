@@ -101,12 +101,13 @@ def test_a_schedule_takes_no_transfer(device):
 def test_weights_and_their_average_change_places(device, kind):
     adam = optimizers.Adam(0.01, use_ema=True, global_clipnorm=1.0, weight_decay=0.1)
     model, executor = seeded(device if kind == "device" else get_ops("cpu"), optimizer=adam)
-    executor.swap_average()  # nothing yet
+    executor.swap_average(True)  # nothing yet
     train(executor, 3)
     before, average = model.get_weights(), executor.state()["ema"]
-    executor.swap_average()
-    np.testing.assert_array_equal(executor.memory.download(executor.store.trainable), average)
-    executor.swap_average()
+    for wanted in (True, True):
+        executor.swap_average(wanted)
+        np.testing.assert_array_equal(executor.memory.download(executor.store.trainable), average)
+    executor.swap_average(False)
     for a, b in zip(model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(a, b)
 
