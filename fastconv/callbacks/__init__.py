@@ -14,6 +14,7 @@ from fastconv.callbacks.lambda_callback import LambdaCallback
 from fastconv.callbacks.learning_rate_scheduler import LearningRateScheduler
 from fastconv.callbacks.model_checkpoint import ModelCheckpoint
 from fastconv.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
+from fastconv.callbacks.swap_ema_weights import SwapEMAWeights
 from fastconv.callbacks.tensorboard import TensorBoard
 from fastconv.callbacks.terminate_on_nan import TerminateOnNaN
 
@@ -28,6 +29,7 @@ __all__ = [
     "Logs",
     "ModelCheckpoint",
     "ReduceLROnPlateau",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
 ]
