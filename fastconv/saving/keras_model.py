@@ -38,7 +38,7 @@ def _layer_entry(layer: Layer) -> dict[str, Any]:
         config = {"batch_shape": list(layer.batch_shape), "dtype": "float32", "name": layer.name}
         return {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
     entry = serialize(layer)
-    entry["config"]["trainable"] = getattr(layer, "trainable", True)
+    entry["config"]["trainable"] = layer.trainable
     return entry
 
 

@@ -7,6 +7,7 @@ within the model further down. The optimizer's state is optimizer/vars/<i>: step
 from __future__ import annotations
 
 import io
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -77,7 +78,7 @@ def state_of(model: Model) -> dict[str, np.ndarray]:
     arrays = [np.asarray(optimizer.iterations, np.int64), np.asarray(optimizer.learning_rate, np.float32)]
     arrays = arrays[: _numbers(optimizer)]
     for group in _slot_groups(optimizer) if slots else ():
-        arrays += [slots[slot][i] for i in range(len(model.trainable_weights)) for slot in group]
+        arrays += [array for arrays_of_weight in zip(*map(slots.get, group), strict=True) for array in arrays_of_weight]
     return {f"optimizer/vars/{i}": array for i, array in enumerate(arrays)}
 
 
@@ -132,23 +133,22 @@ def assign(model: Model, arrays: Mapping[str, np.ndarray], order: Sequence[str] 
 
 
 def assign_state(model: Model, arrays: Mapping[str, np.ndarray]) -> None:
-    """Gives a compiled model the optimizer's state of a file; a file of an optimizer that took no step changes nothing.
-
-    Raises:
-        FormatError: if it is of another optimizer or other weights.
-    """
+    """Gives a compiled model a file's optimizer state. That of an optimizer that took no step changes nothing, nor
+    does that of other weights, with a warning."""
     found = [arrays[place] for place in sorted((p for p in arrays if p.startswith("optimizer/")), key=_number)]
     groups, count = _slot_groups(model.optimizer), _numbers(model.optimizer)
     step, found = found[:1], found[count:]
     if not step or (groups and not found):
         return
-    weights = model.trainable_weights
+    weights = [weight for weight in model.weights if weight.trainable and weight not in model.frozen]
     shapes = [weight.shape for group in groups for weight in weights for _ in group]
     if [a.shape for a in found] != shapes or step[0].size != 1 or step[0].dtype.kind not in "iu" or step[0] < 0:
-        raise FormatError(
-            f"holds the state of another optimizer: expected {len(shapes)} arrays beside the step and the learning "
-            f"rate. Received: {len(found)}, or some of other shapes"
+        warnings.warn(
+            f"the optimizer starts afresh: expected {len(shapes)} arrays of its state beside step and learning rate. "
+            f"Received: {len(found)}, or some of other shapes, as after a change of `trainable`",
+            stacklevel=2,
         )
+        return
     values = {}
     for group in groups:
         part, found = found[: len(weights) * len(group)], found[len(weights) * len(group) :]

@@ -172,8 +172,21 @@ def test_shared_layers_models_inside_and_several_ends(tmp_path):
 def test_a_frozen_layer_stays_frozen(tmp_path):
     model = trained()
     model.get_layer("first").trainable = False
+    model.compile("adam", "categorical_crossentropy")
+    model.fit(*keras_files.samples(), verbose=0)
     model.save(tmp_path / "m.keras")
-    assert [layer.trainable for layer in fastconv.load_model(tmp_path / "m.keras").layers[1:3]] == [False, True]
+    other = fastconv.load_model(tmp_path / "m.keras")
+    assert [layer.trainable for layer in other.layers[1:3]] == [False, True]
+    assert other.optimizer.iterations == model.optimizer.iterations == 1
+
+
+def test_an_optimizers_state_of_other_weights_starts_afresh(tmp_path):
+    model = trained()
+    model.get_layer("first").trainable = False  # which counts from the next compile on
+    model.save(tmp_path / "m.keras")
+    with pytest.warns(UserWarning, match="starts afresh: expected 12 arrays .* Received: 16"):
+        other = fastconv.load_model(tmp_path / "m.keras")
+    assert other.optimizer.iterations == 0
 
 
 # --- hostile files ---------------------------------------------------------------------------------------------------
