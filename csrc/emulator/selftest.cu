@@ -174,6 +174,37 @@ __global__ void multiply(In x, Out y, int, int) {
   for (int i = 0; i < 4; ++i) y.store(places[i], d[i]);
 }
 
+// The same in bfloat16, of A (16x16), B (16x8), C (16x8).
+__global__ void multiply_bfloat16(In x, Out y, int, int) {
+  const int g = lane() / 4, t = lane() % 4;
+  const auto of_a = [&](int row, int k) { return bfloat16_pair(x.load(row * 16 + k), x.load(row * 16 + k + 1)); };
+  const auto of_b = [&](int k) { return bfloat16_pair(x.load(256 + k * 8 + g), x.load(256 + (k + 1) * 8 + g)); };
+  const uint32_t a[4] = {of_a(g, 2 * t), of_a(g + 8, 2 * t), of_a(g, 2 * t + 8), of_a(g + 8, 2 * t + 8)};
+  const uint32_t b[2] = {of_b(2 * t), of_b(2 * t + 8)};
+  const int places[4] = {g * 8 + 2 * t, g * 8 + 2 * t + 1, (g + 8) * 8 + 2 * t, (g + 8) * 8 + 2 * t + 1};
+  float d[4];
+  for (int i = 0; i < 4; ++i) d[i] = x.load(384 + places[i]);
+  mma_bfloat16(d, a, b);
+  for (int i = 0; i < 4; ++i) y.store(places[i], d[i]);
+}
+
+// Row i of 32 rows of 8 numbers, n numbers apart in shared memory, is written by thread i. y: what a thread then has of four
+// matrices, transposed if `how` is 1.
+__global__ void matrices(In x, Out y, int how, int n) {
+  const Shared<BFloat16> rows = shared<BFloat16>(0, 32 * n);
+  for (int i = 0; i < 8; ++i) rows.store(thread() * n + i, x.load(thread() * 8 + i));
+  sync();
+  uint32_t words[4];
+  if (how == 1)
+    load_matrices_transposed(words, rows, thread() * n);
+  else
+    load_matrices(words, rows, thread() * n);
+  for (int i = 0; i < 4; ++i) {
+    y.store(thread() * 8 + 2 * i, as_float(words[i] << 16));
+    y.store(thread() * 8 + 2 * i + 1, as_float(words[i] & 0xFFFF0000));
+  }
+}
+
 // n products in a row without a load, for benchmarks.
 __global__ void multiply_often(In, Out y, int, int n) {
   float d[4] = {};
@@ -183,6 +214,8 @@ __global__ void multiply_often(In, Out y, int, int n) {
 }
 
 __global__ void round(In x, Out y, int, int) { y.store(thread(), as_float(tf32(x.load(thread())))); }
+
+__global__ void round_to_bfloat16(In x, Out y, int, int) { y.store(thread(), BFloat16(x.load(thread()))); }
 
 // Multiplies x, unrounded, by the unit matrix: what the tensor core reads of an operand.
 __global__ void operands(In x, Out y, int, int) {
@@ -248,8 +281,11 @@ const std::map<std::string, Kernel> kKernels = {{"write_read", write_read},
                                                 {"access", access},
                                                 {"diverge", diverge},
                                                 {"multiply", multiply},
+                                                {"multiply_bfloat16", multiply_bfloat16},
+                                                {"matrices", matrices},
                                                 {"multiply_often", multiply_often},
                                                 {"round", round},
+                                                {"round_to_bfloat16", round_to_bfloat16},
                                                 {"operands", operands},
                                                 {"exchange", exchange},
                                                 {"banks", banks},

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 #include "emulator/machine.h"
 
@@ -29,6 +30,44 @@ inline int64_t block_z() { return emulator::machine().block().z; }
 inline int64_t blocks_x() { return emulator::machine().grid().x; }
 
 // ---- memory ----
+inline float as_float(uint32_t bits) {
+  float x;
+  std::memcpy(&x, &bits, sizeof(x));
+  return x;
+}
+
+inline uint32_t as_bits(float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof(bits));
+  return bits;
+}
+
+struct BFloat16 {
+  uint16_t bits;
+
+  BFloat16() = default;
+  BFloat16(float x) {
+    constexpr uint32_t kHalf = (1u << 15) - 1;  // and the last bit that stays: ties to even
+    const uint32_t all = as_bits(x);
+    bits = std::isnan(x) ? 0x7FFF : uint16_t((all + kHalf + (all >> 16 & 1)) >> 16);
+  }
+  operator float() const { return as_float(uint32_t(bits) << 16); }
+};
+
+inline uint32_t bfloat16_pair(float low, float high) {
+  return BFloat16(low).bits | uint32_t(BFloat16(high).bits) << 16;
+}
+
+// Numbers of memory, four of them.
+template <typename T>
+struct Four {
+  T v[4];
+
+  explicit Four(const Float4& x) : v{T(x.v[0]), T(x.v[1]), T(x.v[2]), T(x.v[3])} {}
+  Four() = default;
+  operator Float4() const { return {{float(v[0]), float(v[1]), float(v[2]), float(v[3])}}; }
+};
+
 template <typename T>
 struct Global {
   T* data;
@@ -47,13 +86,14 @@ struct Global {
   }
   Float4 load4(int64_t i, FASTCONV_HERE) const {
     check(i, 4, "load4", {file, line});
-    Float4 value;
+    Four<std::remove_const_t<T>> value;
     std::memcpy(&value, data + i, sizeof(value));
     return value;
   }
   void store4(int64_t i, const Float4& value, FASTCONV_HERE) const {
     check(i, 4, "store4", {file, line});
-    std::memcpy(data + i, &value, sizeof(value));
+    const Four<T> four(value);
+    std::memcpy(data + i, &four, sizeof(four));
   }
 
   void check(int64_t i, int width, const char* word, emulator::Place place) const {
@@ -94,11 +134,15 @@ struct Shared {
   }
   Float4 load4(int i, FASTCONV_HERE) const {
     read(i, 4, "load4", {file, line});
-    return emulator::machine().shared().get<Float4>(offset + i * int(sizeof(T)));
+    return emulator::machine().shared().get<Four<T>>(offset + i * int(sizeof(T)));
   }
   void store4(int i, const Float4& value, FASTCONV_HERE) const {
     write(i, 4, "store4", {file, line});
-    emulator::machine().shared().set(offset + i * int(sizeof(T)), value);
+    emulator::machine().shared().set(offset + i * int(sizeof(T)), Four<T>(value));
+  }
+  Float2 load2(int i, FASTCONV_HERE) const {
+    read(i, 2, "load2", {file, line});
+    return emulator::machine().shared().get<Float2>(offset + i * int(sizeof(T)));
   }
   void store2(int i, const Float2& value, FASTCONV_HERE) const {
     write(i, 2, "store2", {file, line});
@@ -151,10 +195,11 @@ Shared<T> shared(int offset_bytes, int count, FASTCONV_HERE) {
 }
 
 // Hardware may ask for an aligned source even where it does not read it.
-inline void cp_async(Shared<float> to, int i, Global<const float> from, int64_t j, bool valid, int width,
-                     const char* word, emulator::Place place) {
+template <typename T>
+void cp_async(Shared<T> to, int i, Global<const T> from, int64_t j, bool valid, int width, const char* word,
+              emulator::Place place) {
   emulator::Machine& m = emulator::machine();
-  const int offset = to.offset + i * int(sizeof(float)), bytes = width * int(sizeof(float));
+  const int offset = to.offset + i * int(sizeof(T)), bytes = width * int(sizeof(T));
   if (valid)
     from.check(j, width, word, place);
   else if (reinterpret_cast<uintptr_t>(from.data) % uintptr_t(bytes) != 0)
@@ -167,7 +212,8 @@ inline void cp_async(Shared<float> to, int i, Global<const float> from, int64_t 
 inline void cp_async1(Shared<float> to, int i, Global<const float> from, int64_t j, bool valid, FASTCONV_HERE) {
   cp_async(to, i, from, j, valid, 1, "cp_async1", {file, line});
 }
-inline void cp_async4(Shared<float> to, int i, Global<const float> from, int64_t j, bool valid, FASTCONV_HERE) {
+template <typename T>
+void cp_async4(Shared<T> to, int i, Global<const T> from, int64_t j, bool valid, FASTCONV_HERE) {
   cp_async(to, i, from, j, valid, 4, "cp_async4", {file, line});
 }
 inline void cp_async_commit() { ++emulator::machine().thread().copy_groups; }
@@ -200,18 +246,6 @@ T shfl_xor(T value, int mask, FASTCONV_HERE) {
 }
 
 // ---- arithmetic ----
-inline float as_float(uint32_t bits) {
-  float x;
-  std::memcpy(&x, &bits, sizeof(x));
-  return x;
-}
-
-inline uint32_t as_bits(float x) {
-  uint32_t bits;
-  std::memcpy(&bits, &x, sizeof(bits));
-  return bits;
-}
-
 inline uint32_t tf32(float x) {
   constexpr uint32_t kHalf = 1u << 12, kMantissa = (1u << 13) - 1, kNaN = 0x7FFFFFFF;
   const uint32_t bits = as_bits(x);
@@ -220,6 +254,9 @@ inline uint32_t tf32(float x) {
 }
 
 void mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], FASTCONV_HERE);
+void mma_bfloat16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2], FASTCONV_HERE);
+void load_matrices(uint32_t (&to)[4], Shared<BFloat16> from, int i, FASTCONV_HERE);
+void load_matrices_transposed(uint32_t (&to)[4], Shared<BFloat16> from, int i, FASTCONV_HERE);
 
 inline uint32_t multiply_high(uint32_t a, uint32_t b) { return uint32_t(uint64_t(a) * b >> 32); }
 

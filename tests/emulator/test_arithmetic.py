@@ -1,4 +1,4 @@
-"""What a warp computes together: products of TF32, exchanged values."""
+"""What a warp computes together: products of TF32 and of bfloat16, exchanged values."""
 
 from __future__ import annotations
 
@@ -81,6 +81,53 @@ def test_the_lower_bits_of_an_operand_are_not_read(run, rng):
     upper = (x.view(np.uint32) & 0xFFFFE000).view(np.float32)
     y = run("operands", threads=32, x=x)  # lane 4 g + t holds element (g, t) of A
     np.testing.assert_array_equal(y.reshape(8, 4), upper.reshape(8, 4))
+
+
+# ---- bfloat16
+
+
+def test_the_fragments_of_bfloat16_lie_as_the_layout_says(run, order, rng):
+    a, b, c = (rng.integers(-9, 10, size=size) for size in ((16, 16), (16, 8), (16, 8)))
+    x = np.concatenate([matrix.astype(np.float32).ravel() for matrix in (a, b, c)])
+    y = run("multiply_bfloat16", threads=32, x=x, y=np.full(128, np.nan, np.float32))
+    np.testing.assert_array_equal(y.reshape(16, 8), a @ b + c)
+
+
+@pytest.mark.parametrize("pitch", [8, 24, 56])
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_lanes_get_their_pairs_of_four_matrices(run, order, transposed, pitch):
+    x, lanes, pair = np.arange(256, dtype=np.float32), np.arange(32)[:, None, None], np.arange(2)
+    y = run("matrices", threads=32, x=x, y=np.full(256, np.nan, np.float32), how=transposed, n=pitch)
+    matrices = x.reshape(4, 8, 8)
+    places = (lanes // 4, lanes % 4 * 2 + pair)[:: -1 if transposed else 1]
+    np.testing.assert_array_equal(y.reshape(32, 4, 2), matrices[np.arange(4)[:, None], places[0], places[1]])
+
+
+def test_rows_of_matrices_lie_on_16_bytes(run):
+    with pytest.raises(RuntimeError, match="load_matrices of shared memory at 12, which is not on 16 bytes"):
+        run("matrices", threads=32, x=np.zeros(256, np.float32), y=np.zeros(256, np.float32), n=12)
+
+
+@pytest.mark.parametrize(
+    "x, expected",
+    [
+        (1 + 2.0**-8, 1),
+        (1 + 3 * 2.0**-8, 1 + 2.0**-6),
+        (-1 - 2.0**-8 - 2.0**-20, -1 - 2.0**-7),
+        (2.0**-134, 0),  # half of the last bit of subnormal numbers
+        (3 * 2.0**-134, 2.0**-132),
+        (np.finfo(np.float32).max, np.inf),
+        (-np.inf, -np.inf),
+        (np.nan, np.nan),
+        (np.uint32(0x7F800001).view(np.float32), np.nan),
+    ],
+)
+def test_rounding_to_bfloat16(run, x, expected):
+    y = run("round_to_bfloat16", threads=32, x=np.full(32, x, np.float32))
+    np.testing.assert_array_equal(y, np.full(32, expected, np.float32))
+
+
+# ---- exchanged values
 
 
 @pytest.mark.parametrize("mask", [0, 1, 2, 4, 8, 16, 31])
