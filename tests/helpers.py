@@ -49,6 +49,20 @@ class Guarded:
         self._bytes[...] = memory.download(self._sent)
 
 
+class Aligned(Guarded):
+    """`array`: on 64 bytes, as in a plan's arena."""
+
+    def __init__(self, shape, dtype):
+        dtype = np.dtype(dtype)
+        size, margin = math.prod(shape) * dtype.itemsize, 4 * GUARD_WORDS
+        block = np.full((size + 3 * margin + 3) // 4, CANARY)
+        self._canaries = block.tobytes()
+        self._bytes = block.view(np.uint8)
+        self._start = margin + -block.ctypes.data % 64
+        self._end = self._start + size
+        self.array = self._bytes[self._start : self._end].view(dtype).reshape(shape)
+
+
 def _conv2d_fprop_shapes(arguments):
     geometry = arguments["geometry"]
     statistics = {"mean": (geometry.k,), "rstd": (geometry.k,)} if "moving_mean" in arguments else {}
@@ -184,7 +198,7 @@ class Runner:
             if name in shared:
                 guards[name] = guards[shared[name]]
             elif arguments.get(name, ()) is not None:
-                guards[name] = self._guarded(np.full(shape, np.nan), np.float64 if name == "totals" else None)
+                guards[name] = self._output(op, name, shape)
         arrays = {name: guard.array for name, guard in guards.items()}
         call = {**arguments, **{name: arrays.get(name) for name in [*shapes, *arrays]}}
         if "workspace" in _parameters(type(self.ops), op):
@@ -216,6 +230,9 @@ class Runner:
     def arrays(self, **values) -> dict:
         """Arrays as the backend takes them, for a call of an op without guards."""
         return {name: self.ops.memory.asarray(value) for name, value in values.items()}
+
+    def _output(self, op, name, shape):
+        return self._guarded(np.full(shape, np.nan), np.float64 if name == "totals" else None)
 
     def _guarded(self, value, dtype=None):
         if dtype is None:

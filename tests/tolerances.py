@@ -48,6 +48,11 @@ def tf32_sum(products: int, magnitudes) -> np.ndarray:
     return ((1 + 2.0**-11) ** 2 * (1 + gamma(2 * products)) - 1) * np.asarray(magnitudes, np.float64)
 
 
+def bfloat16_sum(products: int, magnitudes) -> np.ndarray:
+    """The same of factors in bfloat16: products of 8 by 8 bits are exact, additions, one of a bias, truncated."""
+    return gamma(2 * products + 2) * np.asarray(magnitudes, np.float64)
+
+
 def sum_of_products(backend: str, products: int, magnitudes) -> np.ndarray:
     """Bound on the error of a convolution's sum on the backend of that name (the fixture `ops`)."""
     bound = float32_sum if backend.startswith("cpu") else tf32x3_sum

@@ -8,7 +8,7 @@ A kernel must
 - have no local memory: no stack frame, no spilled registers;
 - state `__launch_bounds__(threads, blocks)`, the blocks that a multiprocessor must have registers for: the compiler
   holds that or spills. With `__launch_bounds__(threads)` it has to do with 64 registers, so that 1024 threads fit;
-- have tensor-core instructions (HMMA on TF32) if it multiplies matrices.
+- have tensor-core instructions if it multiplies matrices: HMMA on TF32, or on bfloat16 where activations are so.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Kernel:
         if self.registers > self.cap:
             found.append(f"more than {self.cap} registers")
         if MULTIPLIES.search(self.name) and not self.tensor_core_instructions:
-            found.append("no tensor-core instructions")
+            found.append("no tensor-core instructions of its type")
         return found
 
 
@@ -78,10 +78,17 @@ def parse(report: str, code: str) -> list[Kernel]:
                 registers=number(r"Used (\d+) registers", entry),
                 threads=number(r"\.maxntid (\d+)", bounds[name]),
                 blocks=number(r"\.minnctapersm (\d+)", bounds[name]),
-                tensor_core_instructions=len(re.findall(r"\bHMMA\.\w+\.F32\.TF32\b", sass[name, architecture])),
+                tensor_core_instructions=tensor_core_instructions(name, sass[name, architecture]),
             )
         )
     return kernels
+
+
+def tensor_core_instructions(name: str, code: str) -> int:
+    """How many there are of the type that a kernel multiplies; 0 if there are others, too."""
+    types = re.findall(r"\bHMMA\.\w+\.F32\.(TF32|BF16)\b", code)
+    wanted = "BF16" if "BFloat16" in name else "TF32"
+    return len(types) if set(types) == {wanted} else 0
 
 
 def number(pattern: str, text: str) -> int | None:

@@ -73,8 +73,15 @@ __device__ void store_partials(const Tiling& t, Global<float> partials, double f
   partials.store((2 * block_x() + 1) * t.channels + t.channel(), float(second));
 }
 
+// What a channel's means are stored less of, so that no digits go where they are large: more than bfloat16 has.
+__device__ double origin_of(Global<const float> x, int64_t c) { return x.load(c); }
+__device__ double origin_of(Global<const BFloat16>, int64_t) { return 0.0; }
+const float* origin_of(const float* x) { return x; }
+const float* origin_of(const BFloat16*) { return nullptr; }
+
+template <class Number>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    statistics_kernel(Tiling t, int64_t part_rows, Global<const float> x, Global<float> partials) {
+    statistics_kernel(Tiling t, int64_t part_rows, Global<const Number> x, Global<float> partials) {
   const Shared<float> sums = shared<float>(0, kThreads);
   const Shared<float> moments = shared<float>(kThreads * sizeof(float), 2 * kThreads);
   const bool inside = t.channel() < t.channels;
@@ -100,11 +107,12 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
     mean += delta * weight;
     m2 += (tile_m2 < 0.0 ? 0.0 : tile_m2) + delta * delta * before * weight;
   }
-  store_partials(t, partials, inside ? mean - x.load(t.channel()) : 0.0, m2);
+  store_partials(t, partials, inside ? mean - origin_of(x, t.channel()) : 0.0, m2);
 }
 
+template <class Number>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    gradient_sums_kernel(Tiling t, int64_t part_rows, Global<const float> dy, Global<const float> x, Norm norm,
+    gradient_sums_kernel(Tiling t, int64_t part_rows, Global<const Number> dy, Global<const Number> x, Norm norm,
                          Global<float> partials) {
   const bool inside = t.channel() < t.channels;
   const ChannelNorm n = inside ? channel_norm(norm, t.channel()) : ChannelNorm{};
@@ -129,28 +137,32 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 }
 
 // y may be x: a thread has read its numbers before it writes the first.
-__device__ void apply_tile(const Tiling& t, const ChannelNorm& n, Global<const float> x, Global<float> y) {
+template <class Number>
+__device__ void apply_tile(const Tiling& t, const ChannelNorm& n, Global<const Number> x, Global<Number> y) {
   const int64_t row = block_x() * t.tile_rows();
   float v[kRows];
   t.for_each_row(row, [&](int k, int64_t i) { v[k] = x.load(i); });
   t.for_each_row(row, [&](int k, int64_t i) { y.store(i, n.apply(v[k])); });
 }
 
+template <class Number>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    apply_kernel(Tiling t, Global<const float> x, Norm norm, Global<float> y) {
+    apply_kernel(Tiling t, Global<const Number> x, Norm norm, Global<Number> y) {
   if (t.channel() < t.channels) apply_tile(t, channel_norm(norm, t.channel()), x, y);
 }
 
+template <class Number>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    inference_kernel(Tiling t, Global<const float> x, Norm norm, Global<const float> variance, float epsilon,
-                     Global<float> y) {
+    inference_kernel(Tiling t, Global<const Number> x, Norm norm, Global<const float> variance, float epsilon,
+                     Global<Number> y) {
   const int64_t c = t.channel();
   if (c < t.channels) apply_tile(t, channel_norm(norm, c, 1.0f / sqrtf(variance.load(c) + epsilon)), x, y);
 }
 
+template <class Number>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    gradient_kernel(Tiling t, Global<const float> dy, Global<const float> x, Norm norm, Global<const float> slope_x,
-                    Global<const float> offset, Global<float> dx) {
+    gradient_kernel(Tiling t, Global<const Number> dy, Global<const Number> x, Norm norm, Global<const float> slope_x,
+                    Global<const float> offset, Global<Number> dx) {
   const int64_t c = t.channel(), row = block_x() * t.tile_rows();
   if (c >= t.channels) return;
   const ChannelNorm n = channel_norm(norm, c);
@@ -171,47 +183,66 @@ size_t batchnorm_workspace_bytes(int64_t rows, int64_t channels) {
   return size_t(2 * part_count(tiling(rows, channels)) * channels) * sizeof(float);
 }
 
-void batchnorm_forward(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta, float* y,
-                       const BatchNormStatistics& statistics, float slope, float* workspace, void* stream) {
+template <class Number>
+void batchnorm_forward(int64_t rows, int64_t channels, const Number* x, const float* gamma, const float* beta,
+                       Number* y, const BatchNormStatistics& statistics, float slope, float* workspace, void* stream) {
   const Tiling t = tiling(rows, channels);
   const int64_t parts = part_count(t);
-  launch("batchnorm_statistics", statistics_kernel, {parts, tiles(t).y}, kThreads, 3 * kThreads * int(sizeof(float)),
-         Stream(stream), t, rows_per_part(t), global(x, rows * channels), global(workspace, 2 * parts * channels));
-  batchnorm_finish_statistics(workspace, x, parts, rows_per_part(t), rows, channels, statistics, stream);
+  launch("batchnorm_statistics", statistics_kernel<Number>, {parts, tiles(t).y}, kThreads,
+         3 * kThreads * int(sizeof(float)), Stream(stream), t, rows_per_part(t), global(x, rows * channels),
+         global(workspace, 2 * parts * channels));
+  batchnorm_finish_statistics(workspace, origin_of(x), parts, rows_per_part(t), rows, channels, statistics, stream);
   batchnorm_apply(rows, channels, x, statistics.mean, statistics.rstd, gamma, beta, y, slope, stream);
 }
 
-void batchnorm_apply(int64_t rows, int64_t channels, const float* x, const float* mean, const float* rstd,
-                     const float* gamma, const float* beta, float* y, float slope, void* stream) {
+template <class Number>
+void batchnorm_apply(int64_t rows, int64_t channels, const Number* x, const float* mean, const float* rstd,
+                     const float* gamma, const float* beta, Number* y, float slope, void* stream) {
   const Tiling t = tiling(rows, channels);
   const BatchNormTransform transform = {mean, rstd, nullptr, gamma, beta, 0.0, slope};
-  launch("batchnorm_apply", apply_kernel, tiles(t), kThreads, 0, Stream(stream), t, global(x, rows * channels),
+  launch("batchnorm_apply", apply_kernel<Number>, tiles(t), kThreads, 0, Stream(stream), t, global(x, rows * channels),
          norm(&transform, channels), global(y, rows * channels));
 }
 
-void batchnorm_inference(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta,
-                         const float* moving_mean, const float* moving_variance, float* y, double epsilon, float slope,
+template <class Number>
+void batchnorm_inference(int64_t rows, int64_t channels, const Number* x, const float* gamma, const float* beta,
+                         const float* moving_mean, const float* moving_variance, Number* y, double epsilon, float slope,
                          void* stream) {
   const Tiling t = tiling(rows, channels);
   const BatchNormTransform transform = {moving_mean, nullptr, moving_variance, gamma, beta, epsilon, slope};
-  launch("batchnorm_inference", inference_kernel, tiles(t), kThreads, 0, Stream(stream), t, global(x, rows * channels),
-         norm(&transform, channels), global(moving_variance, channels), float(epsilon), global(y, rows * channels));
+  launch("batchnorm_inference", inference_kernel<Number>, tiles(t), kThreads, 0, Stream(stream), t,
+         global(x, rows * channels), norm(&transform, channels), global(moving_variance, channels), float(epsilon),
+         global(y, rows * channels));
 }
 
-void batchnorm_backward(int64_t rows, int64_t channels, const float* dy, const float* x, const float* gamma,
-                        const float* beta, const float* mean, const float* rstd, float* dx,
+template <class Number>
+void batchnorm_backward(int64_t rows, int64_t channels, const Number* dy, const Number* x, const float* gamma,
+                        const float* beta, const float* mean, const float* rstd, Number* dx,
                         const BatchNormGradients& gradients, float slope, float* workspace, void* stream) {
   const Tiling t = tiling(rows, channels);
   const int64_t parts = part_count(t), count = rows * channels;
   const BatchNormTransform transform = {mean, rstd, nullptr, gamma, beta, 0.0, slope};
-  launch("batchnorm_gradient_sums", gradient_sums_kernel, {parts, tiles(t).y}, kThreads,
+  launch("batchnorm_gradient_sums", gradient_sums_kernel<Number>, {parts, tiles(t).y}, kThreads,
          2 * kThreads * int(sizeof(double)), Stream(stream), t, rows_per_part(t), global(dy, count), global(x, count),
          norm(&transform, channels), global(workspace, 2 * parts * channels));
   batchnorm_finish_gradients(workspace, parts, rows, channels, rstd, gamma, gradients, stream);
   if (!dx) return;
-  launch("batchnorm_gradient", gradient_kernel, tiles(t), kThreads, 0, Stream(stream), t, global(dy, count),
+  launch("batchnorm_gradient", gradient_kernel<Number>, tiles(t), kThreads, 0, Stream(stream), t, global(dy, count),
          global(x, count), norm(&transform, channels), global<const float>(gradients.slope_x, channels),
          global<const float>(gradients.offset, channels), global(dx, count));
 }
+
+#define FASTCONV_INSTANTIATE(Number)                                                                              \
+  template void batchnorm_forward(int64_t, int64_t, const Number*, const float*, const float*, Number*,           \
+                                  const BatchNormStatistics&, float, float*, void*);                              \
+  template void batchnorm_apply(int64_t, int64_t, const Number*, const float*, const float*, const float*,        \
+                                const float*, Number*, float, void*);                                             \
+  template void batchnorm_inference(int64_t, int64_t, const Number*, const float*, const float*, const float*,    \
+                                    const float*, Number*, double, float, void*);                                 \
+  template void batchnorm_backward(int64_t, int64_t, const Number*, const Number*, const float*, const float*,    \
+                                   const float*, const float*, Number*, const BatchNormGradients&, float, float*, \
+                                   void*)
+FASTCONV_INSTANTIATE(float);
+FASTCONV_INSTANTIATE(BFloat16);
 
 }  // namespace fastconv::cuda

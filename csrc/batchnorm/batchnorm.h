@@ -94,16 +94,21 @@ FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_BATCHNORM)
 #undef FASTCONV_DECLARE_BATCHNORM
 
 namespace cuda {  // batchnorm.cu: the same on a stream. `workspace` has the bytes of batchnorm_workspace_bytes.
+// Number: float or BFloat16 (common/cuda.cuh).
 size_t batchnorm_workspace_bytes(int64_t rows, int64_t channels);  // of forward and of backward
-void batchnorm_forward(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta, float* y,
-                       const BatchNormStatistics& statistics, float slope, float* workspace, void* stream);
-void batchnorm_apply(int64_t rows, int64_t channels, const float* x, const float* mean, const float* rstd,
-                     const float* gamma, const float* beta, float* y, float slope, void* stream);
-void batchnorm_inference(int64_t rows, int64_t channels, const float* x, const float* gamma, const float* beta,
-                         const float* moving_mean, const float* moving_variance, float* y, double epsilon, float slope,
+template <class Number>
+void batchnorm_forward(int64_t rows, int64_t channels, const Number* x, const float* gamma, const float* beta,
+                       Number* y, const BatchNormStatistics& statistics, float slope, float* workspace, void* stream);
+template <class Number>
+void batchnorm_apply(int64_t rows, int64_t channels, const Number* x, const float* mean, const float* rstd,
+                     const float* gamma, const float* beta, Number* y, float slope, void* stream);
+template <class Number>
+void batchnorm_inference(int64_t rows, int64_t channels, const Number* x, const float* gamma, const float* beta,
+                         const float* moving_mean, const float* moving_variance, Number* y, double epsilon, float slope,
                          void* stream);
-void batchnorm_backward(int64_t rows, int64_t channels, const float* dy, const float* x, const float* gamma,
-                        const float* beta, const float* mean, const float* rstd, float* dx,
+template <class Number>
+void batchnorm_backward(int64_t rows, int64_t channels, const Number* dy, const Number* x, const float* gamma,
+                        const float* beta, const float* mean, const float* rstd, Number* dx,
                         const BatchNormGradients& gradients, float slope, float* workspace, void* stream);
 
 // statistics.cu: the end of sums that another kernel took, part by part.

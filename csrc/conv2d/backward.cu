@@ -2,15 +2,17 @@
 // workspace in turn.
 #include <algorithm>
 
+#include "common/cuda.cuh"
 #include "conv2d/backward.cuh"
 
 namespace fastconv::cuda {
 
 size_t conv2d_wgrad_workspace_bytes(const Conv2DGeometry& g) { return wgrad_workspace_bytes(g); }
 
-void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy, float* dw, float* db,
+template <class Number>
+void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInputOf<Number>& x, const Number* dy, float* dw, float* db,
                   Precision precision, float* workspace, void* stream) {
-  Conv2DBackward a = {};
+  Conv2DBackwardOf<Number> a = {};
   a.x = x;
   a.dy = dy;
   a.dw = dw;
@@ -20,9 +22,10 @@ void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy
 
 size_t conv2d_dgrad_workspace_bytes(const Conv2DGeometry& g) { return dgrad_workspace_bytes(g, false); }
 
-void conv2d_dgrad(const Conv2DGeometry& g, const float* dy, const float* w, float* dx, Precision precision,
+template <class Number>
+void conv2d_dgrad(const Conv2DGeometry& g, const Number* dy, const float* w, Number* dx, Precision precision,
                   float* workspace, void* stream) {
-  Conv2DBackward a = {};
+  Conv2DBackwardOf<Number> a = {};
   a.dy = dy;
   a.w = w;
   a.dx = dx;
@@ -33,10 +36,19 @@ size_t conv2d_backward_workspace_bytes(const Conv2DGeometry& g, bool dx, bool x_
   return std::max(wgrad_workspace_bytes(g), dx ? dgrad_workspace_bytes(g, x_gradients) : 0);
 }
 
-void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& a, Precision precision, float* workspace,
+template <class Number>
+void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackwardOf<Number>& a, Precision precision, float* workspace,
                      void* stream) {
   wgrad(g, a, precision, workspace, stream);
   if (a.dx) dgrad(g, a, precision, workspace, stream);
 }
+
+#define FASTCONV_INSTANTIATE(Number)                                                                                 \
+  template void conv2d_wgrad(const Conv2DGeometry&, const Conv2DInputOf<Number>&, const Number*, float*, float*,     \
+                             Precision, float*, void*);                                                              \
+  template void conv2d_dgrad(const Conv2DGeometry&, const Number*, const float*, Number*, Precision, float*, void*); \
+  template void conv2d_backward(const Conv2DGeometry&, const Conv2DBackwardOf<Number>&, Precision, float*, void*)
+FASTCONV_INSTANTIATE(float);
+FASTCONV_INSTANTIATE(BFloat16);
 
 }  // namespace fastconv::cuda

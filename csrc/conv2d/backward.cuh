@@ -5,9 +5,13 @@
 namespace fastconv::cuda {
 
 size_t wgrad_workspace_bytes(const Conv2DGeometry& g);
-void wgrad(const Conv2DGeometry& g, const Conv2DBackward& a, Precision precision, float* workspace, void* stream);
+template <class Number>
+void wgrad(const Conv2DGeometry& g, const Conv2DBackwardOf<Number>& a, Precision precision, float* workspace,
+           void* stream);
 
 size_t dgrad_workspace_bytes(const Conv2DGeometry& g, bool x_gradients);
-void dgrad(const Conv2DGeometry& g, const Conv2DBackward& a, Precision precision, float* workspace, void* stream);
+template <class Number>
+void dgrad(const Conv2DGeometry& g, const Conv2DBackwardOf<Number>& a, Precision precision, float* workspace,
+           void* stream);
 
 }  // namespace fastconv::cuda

@@ -46,10 +46,12 @@ void conv2d_check(const Conv2DGeometry& g);  // throws std::invalid_argument
 
 // An input as it lies in memory and what is done to it on load: `norm` (null: nothing) is applied to each row as it is
 // copied for the kernel.
-struct Conv2DInput {
-  const float* data;
+template <class Number>
+struct Conv2DInputOf {
+  const Number* data;
   const BatchNormTransform* norm;
 };
+using Conv2DInput = Conv2DInputOf<float>;
 
 // fprop.cpp; `statistics` (null: none) are those of y, computed while it is in cache.
 size_t conv2d_fprop_workspace_bytes(const Conv2DGeometry& g, bool norm, bool statistics, int threads);
@@ -78,16 +80,19 @@ struct Conv2DSource {
   float* dw;
 };
 
-struct Conv2DBackward {
-  Conv2DInput x;
-  const float *dy, *y;
+template <class Number>
+struct Conv2DBackwardOf {
+  Conv2DInputOf<Number> x;
+  const Number *dy, *y;
   const BatchNormTransform* y_norm;
   const BatchNormGradients* y_gradients;
   const float* w;
-  float *dx, *dw, *db;
+  Number* dx;
+  float *dw, *db;
   const BatchNormGradients* x_gradients;
   const Conv2DSource* x_source;
 };
+using Conv2DBackward = Conv2DBackwardOf<float>;
 
 // Whether there are images enough to share out and two of them fit a level-2 cache; else two passes are faster. With
 // x_source (may be null) dx has to fit too, and a filter row must not have more inputs than there are filters, since their
@@ -128,28 +133,34 @@ FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_CONV2D)
 #undef FASTCONV_DECLARE_CONV2D
 
 namespace cuda {  // the same on a stream; a workspace has the bytes of <pass>_workspace_bytes, or is null for 0
-// How tensor cores multiply float32: "highest" as three products of TF32 numbers, "high" as one.
+// Activations and their gradients are of `Number`, float or BFloat16 (common/cuda.cuh); with these, weights are rounded as
+// they are loaded, and so is what batch normalization makes of the others. How tensor cores multiply float: "highest" as
+// three products of TF32 numbers, "high" as one.
 enum class Precision { highest, high };
 
 // fprop.cu
 size_t conv2d_fprop_workspace_bytes(const Conv2DGeometry& g, bool statistics);
-void conv2d_fprop(const Conv2DGeometry& g, const Conv2DInput& x, const float* w, const float* b, float* y,
+template <class Number>
+void conv2d_fprop(const Conv2DGeometry& g, const Conv2DInputOf<Number>& x, const float* w, const float* b, Number* y,
                   const BatchNormStatistics* statistics, Precision precision, float* workspace, void* stream);
 
 // dgrad.cu
 size_t conv2d_dgrad_workspace_bytes(const Conv2DGeometry& g);
-void conv2d_dgrad(const Conv2DGeometry& g, const float* dy, const float* w, float* dx, Precision precision,
+template <class Number>
+void conv2d_dgrad(const Conv2DGeometry& g, const Number* dy, const float* w, Number* dx, Precision precision,
                   float* workspace, void* stream);
 
 // wgrad.cu
 size_t conv2d_wgrad_workspace_bytes(const Conv2DGeometry& g);
-void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInput& x, const float* dy, float* dw, float* db,
+template <class Number>
+void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInputOf<Number>& x, const Number* dy, float* dw, float* db,
                   Precision precision, float* workspace, void* stream);
 
 // backward.cu
 size_t conv2d_backward_workspace_bytes(const Conv2DGeometry& g, bool dx, bool x_gradients);
-void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackward& arguments, Precision precision, float* workspace,
-                     void* stream);
+template <class Number>
+void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackwardOf<Number>& arguments, Precision precision,
+                     float* workspace, void* stream);
 }  // namespace cuda
 
 }  // namespace fastconv

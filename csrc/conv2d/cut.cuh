@@ -70,25 +70,33 @@ inline bool is_dense(const Conv2DGeometry& g) { return g.n * g.h * g.p * g.r * g
 
 inline bool in_fours(const Conv2DGeometry& g) { return g.c % 4 == 0 && g.k % 4 == 0; }
 
-template <class... Pointers>
-bool on_16_bytes(const Pointers*... pointers) {
-  return ((reinterpret_cast<uintptr_t>(pointers) % 16 == 0) && ...);
+// Whether arrays begin where four of their numbers may be copied at once.
+template <class... Numbers>
+bool on_vectors(const Numbers*... pointers) {
+  return ((reinterpret_cast<uintptr_t>(pointers) % (4 * sizeof(Numbers)) == 0) && ...);
 }
 
 // Calls body(Tile, whether "highest" as a std::bool_constant).
-template <class Body>
+template <class Number, class Body>
 void with_tile(const Cut& cut, bool vectors, Precision precision, const Body& body) {
   const auto with = [&](auto tile) {
-    if (precision == Precision::highest)
-      body(tile, std::true_type());
+    if constexpr (!decltype(tile)::kBFloat16)
+      if (precision == Precision::highest) return body(tile, std::true_type());
+    body(tile, std::false_type());
+  };
+  // Large tiles of numbers one by one are much code. Arrays of bfloat16 are a plan's alone, which begin on vectors.
+  const auto with_large = [&](auto of_vectors, auto of_numbers) {
+    if (vectors) return with(of_vectors);
+    if constexpr (std::is_same_v<Number, float>)
+      with(of_numbers);
     else
-      body(tile, std::false_type());
+      fail("conv2d", "arrays of bfloat16 on 8 bytes and weights on 16", "addresses off these");
   };
   switch (cut.tile) {
-    case 0: return vectors ? with(Tile<64, 64, 4>()) : with(Tile<64, 64, 1>());
-    case 1: return vectors ? with(Tile<64, 32, 4>()) : with(Tile<64, 32, 1>());
-    case 2: return vectors ? with(Tile<32, 32, 4>()) : with(Tile<32, 32, 1>());
-    default: return with(Tile<32, 8, 1>());
+    case 0: return with_large(Tile<64, 64, 4, Number>(), Tile<64, 64, 1, Number>());
+    case 1: return with_large(Tile<64, 32, 4, Number>(), Tile<64, 32, 1, Number>());
+    case 2: return vectors ? with(Tile<32, 32, 4, Number>()) : with(Tile<32, 32, 1, Number>());
+    default: return with(Tile<32, 8, 1, Number>());
   }
 }
 

@@ -52,6 +52,7 @@ struct Phase {
 
 // The filter's entries that a phase meets: channels as rows, (tap, filter) as columns, as they lie in memory.
 struct PhaseWeights {
+  using Number = float;
   using Load = AsItLies;
   using Row = int;
   struct Column {
@@ -79,23 +80,29 @@ struct PhaseWeights {
   }
 };
 
+template <class Number>
 struct Dgrad {
-  Global<const float> dy, w, x;
-  Global<float> dx, sums;  // dx: of each split. sums: of the batch normalization before, for each tile of m
+  Global<const Number> dy, x;
+  Global<const float> w;
+  Global<Number> dx;
+  // parts: of each split, in place of dx. sums: of the batch normalization before, for each tile of m
+  Global<float> parts, sums;
   int images, outputs_h, outputs_w, channels;
   Axis vertical, horizontal;
   Divisor tiles, phases_w, filters;  // tiles: of m, in a phase
-  Gradient load;
+  Gradient<Number> load;
   Norm x_norm;
   Blocks blocks;
 };
 
 template <class T, bool kHighest>
-using Product = Gemm<T, kHighest, Along::columns, Along::columns, Windows<Gradient>, PhaseWeights>;
+using Product = Gemm<T, kHighest, Along::columns, Along::columns,
+                     Windows<typename T::Number, Gradient<typename T::Number>>, PhaseWeights>;
 
 // The sums of dz and dz * (x - mean) over a tile's pixels.
 template <class T, class E>
-__device__ void write_sums(const Dgrad& a, const float (&dx)[E::kValues], Shared<int> pixels, int c) {
+__device__ void write_sums(const Dgrad<typename T::Number>& a, const float (&dx)[E::kValues], Shared<int> pixels,
+                           int c) {
   const bool inside = c < a.channels;
   const ChannelNorm norm = channel_norm(a.x_norm, inside ? c : 0);
   float sum = 0.0f, moment = 0.0f;
@@ -116,14 +123,15 @@ __device__ void write_sums(const Dgrad& a, const float (&dx)[E::kValues], Shared
 }
 
 template <class T, bool kHighest>
-__global__ void __launch_bounds__(kGemmThreads, 2) dgrad_kernel(Dgrad a) {
+__global__ void __launch_bounds__(kGemmThreads, 2) dgrad_kernel(Dgrad<typename T::Number> a) {
   using E = Epilogue<T>;
+  using Number = typename T::Number;
   const int number = a.tiles.quotient(a.blocks.tile_m()), number_h = a.phases_w.quotient(number);
   const Phase h(a.vertical, number_h), w(a.horizontal, a.phases_w.remainder(number, number_h));
   const int pixels = a.images * h.pixels * w.pixels, columns = h.taps * w.taps * int(a.filters.d);
-  const Windows<Gradient> dy = {a.dy,           a.outputs_h,    a.outputs_w, 1,         1,
-                                h.first_output, w.first_output, -1,          pixels,    columns,
-                                h.by_pixels,    w.by_pixels,    w.by_taps,   a.filters, a.load};
+  const Windows<Number, Gradient<Number>> dy = {a.dy,           a.outputs_h,    a.outputs_w, 1,         1,
+                                                h.first_output, w.first_output, -1,          pixels,    columns,
+                                                h.by_pixels,    w.by_pixels,    w.by_taps,   a.filters, a.load};
   const PhaseWeights filter = {
       a.w,         a.channels, a.horizontal.filter, columns, a.vertical.stride, a.horizontal.stride, h.first_tap,
       w.first_tap, w.by_taps,  a.filters,           {}};
@@ -145,7 +153,13 @@ __global__ void __launch_bounds__(kGemmThreads, 2) dgrad_kernel(Dgrad a) {
 #pragma unroll
   for (int i = 0; i < E::kValues; ++i) {
     const int pixel = places.load(E::row(i));
-    if (pixel >= 0 && c < a.channels) a.dx.store((split + pixel) * a.channels + c, dx[i]);
+    const bool inside = pixel >= 0 && c < a.channels;
+    if (a.parts) {
+      if (inside) a.parts.store((split + pixel) * a.channels + c, dx[i]);
+    } else {
+      dx[i] = Number(dx[i]);  // sums are of what memory has
+      if (inside) a.dx.store(int64_t(pixel) * a.channels + c, dx[i]);
+    }
   }
   if (a.sums) write_sums<T, E>(a, dx, places, c);
 }
@@ -177,33 +191,36 @@ size_t dgrad_workspace_bytes(const Conv2DGeometry& g, bool x_gradients) {
   return Phases(g, x_gradients).workspace_bytes(g, x_gradients);
 }
 
-void dgrad(const Conv2DGeometry& g, const Conv2DBackward& a, Precision precision, float* workspace, void* stream) {
+template <class Number>
+void dgrad(const Conv2DGeometry& g, const Conv2DBackwardOf<Number>& a, Precision precision, float* workspace,
+           void* stream) {
   check_limits(g);
   const Phases phases(g, a.x_gradients);
   const Cut& cut = phases.cut;
   const int64_t x_floats = g.n * g.h * g.w * g.c, parts = cut.tiles_m;
   const bool split = cut.splits > 1;
-  const Dgrad arguments = {global(a.dy, g.n * g.p * g.q * g.k),
-                           global(a.w, g.r * g.s * g.c * g.k),
-                           global(a.x_gradients ? a.x.data : nullptr, x_floats),
-                           global(split ? workspace : a.dx, cut.splits * x_floats),
-                           global(a.x_gradients ? workspace : nullptr, 2 * parts * g.c),
-                           int(g.n),
-                           int(g.p),
-                           int(g.q),
-                           int(g.c),
-                           phases.vertical,
-                           phases.horizontal,
-                           Divisor(parts / phases.count),
-                           Divisor(phases.horizontal.phases()),
-                           Divisor(g.k),
-                           gradient_of(g, a),
-                           norm(a.x_gradients ? a.x.norm : nullptr, g.c),
-                           cut.blocks()};
-  const bool vectors = in_fours(g) && on_16_bytes(a.dy, a.w, a.y_norm ? a.y : nullptr);
-  with_tile(cut, vectors, precision, [&](auto tile, auto highest) {
+  const Dgrad<Number> arguments = {global(a.dy, g.n * g.p * g.q * g.k),
+                                   global(a.x_gradients ? a.x.data : nullptr, x_floats),
+                                   global(a.w, g.r * g.s * g.c * g.k),
+                                   global(a.dx, x_floats),
+                                   global(split ? workspace : nullptr, cut.splits * x_floats),
+                                   global(a.x_gradients ? workspace : nullptr, 2 * parts * g.c),
+                                   int(g.n),
+                                   int(g.p),
+                                   int(g.q),
+                                   int(g.c),
+                                   phases.vertical,
+                                   phases.horizontal,
+                                   Divisor(parts / phases.count),
+                                   Divisor(phases.horizontal.phases()),
+                                   Divisor(g.k),
+                                   gradient_of(g, a),
+                                   norm(a.x_gradients ? a.x.norm : nullptr, g.c),
+                                   cut.blocks()};
+  const bool vectors = in_fours(g) && on_vectors(a.dy, a.w, a.y_norm ? a.y : nullptr);
+  with_tile<Number>(cut, vectors, precision, [&](auto tile, auto highest) {
     using T = decltype(tile);
-    const int bytes = Product<T, highest>::shared_bytes(arguments.load.arrays(), 1);
+    const int bytes = shared_bytes<Product<T, highest>, T>(arguments.load.arrays(), 1);
     launch("conv2d_dgrad", dgrad_kernel<T, highest>, cut.grid(), kGemmThreads, bytes, Stream(stream), arguments);
   });
   if (split) add_partials("conv2d_dgrad_add", {workspace, cut.splits, x_floats, 0}, nullptr, 1, a.dx, nullptr, stream);
@@ -211,5 +228,8 @@ void dgrad(const Conv2DGeometry& g, const Conv2DBackward& a, Precision precision
     batchnorm_finish_gradients(workspace, parts, g.n * g.h * g.w, g.c, a.x.norm->rstd, a.x.norm->gamma, *a.x_gradients,
                                stream);
 }
+
+template void dgrad(const Conv2DGeometry&, const Conv2DBackwardOf<float>&, Precision, float*, void*);
+template void dgrad(const Conv2DGeometry&, const Conv2DBackwardOf<BFloat16>&, Precision, float*, void*);
 
 }  // namespace fastconv::cuda

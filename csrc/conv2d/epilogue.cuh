@@ -1,6 +1,8 @@
 // The end of a product: its tile from the registers of tensor cores to threads that each have one column of it, where
 // whatever is summed over rows is summed, and rows are written side by side.
 #pragma once
+#include <algorithm>
+
 #include "conv2d/gemm.cuh"
 
 namespace fastconv::cuda {
@@ -15,7 +17,6 @@ class Epilogue {
   static constexpr int kValues = T::kM / kGroups;  // of a thread
   static constexpr int kBytes =
       (kParts * kPartFloats + 3 * kGemmThreads) * int(sizeof(float)) + T::kM * int(sizeof(int));
-  static_assert(kBytes <= kStages * kStep * (T::kM + T::kN) * int(sizeof(float)));  // the stages' memory serves again
 
   static __device__ int column() { return thread() % T::kN; }
   static __device__ int row(int i) { return thread() / T::kN + i * kGroups; }
@@ -83,5 +84,11 @@ class Epilogue {
     return shared<float>((kParts * kPartFloats + which * kGemmThreads) * int(sizeof(float)), kGemmThreads);
   }
 };
+
+// Of shared memory, for a product and its end, which uses the memory of the stages again.
+template <class Product, class T>
+int shared_bytes(int arrays_a, int arrays_b) {
+  return std::max(Product::stage_bytes(arrays_a, arrays_b), Epilogue<T>::kBytes);
+}
 
 }  // namespace fastconv::cuda

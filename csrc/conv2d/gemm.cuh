@@ -9,8 +9,10 @@
 // products a warp whatever the tile, and few reads of shared memory.
 //
 // Precision "highest" is 3xTF32: x = big + small to 2^-23 |x|, and small * big, big * small, big * big are summed. The
-// bounds are in tests/tolerances.py.
+// bounds are in tests/tolerances.py. Of activations in bfloat16 products are bfloat16's (bfloat16.cuh).
 #pragma once
+#include <type_traits>
+
 #include "common/cuda.cuh"
 
 namespace fastconv::cuda {
@@ -18,13 +20,17 @@ namespace fastconv::cuda {
 constexpr int kGemmThreads = 128, kGemmWarps = kGemmThreads / kWarp;
 constexpr int kStep = 32;   // of k
 constexpr int kStages = 3;  // steps in shared memory
-constexpr int kMmaM = 16, kMmaN = 8, kMmaK = 8;
+constexpr int kMmaM = 16, kMmaN = 8;
 
-// `kFloats` that a copy moves: 4, or 1 where channels or addresses do not allow it.
-template <int kRows, int kColumns, int kFloats>
+// Of activations that memory has as `Number_`: float or BFloat16. `kNumbers` that a copy moves: 4, or 1 where channels or
+// addresses do not allow it.
+template <int kRows, int kColumns, int kNumbers, class Number_ = float>
 struct Tile {
-  static constexpr int kM = kRows, kN = kColumns, kVector = kFloats;
-  static constexpr int kWarpM = 32, kWarpN = kN < 32 ? kN : 32;
+  using Number = Number_;
+  static constexpr bool kBFloat16 = std::is_same_v<Number, BFloat16>;
+  static constexpr int kM = kRows, kN = kColumns, kVector = kNumbers, kMmaK = kBFloat16 ? 16 : 8;
+  // Two warps at most share a step of bfloat16, which has two products' k.
+  static constexpr int kWarpM = kBFloat16 && kM == 32 ? 16 : 32, kWarpN = kN < 32 ? kN : 32;
   static constexpr int kWarpsM = kM / kWarpM, kWarpsN = kN / kWarpN, kWarpsK = kGemmWarps / (kWarpsM * kWarpsN);
   static constexpr int kFragmentsM = kWarpM / kMmaM, kFragmentsN = kWarpN / kMmaN;
 
@@ -37,20 +43,34 @@ struct Tile {
 enum class Along { rows, columns };
 
 // One operand's part of a step in shared memory: kStep numbers of k by `kSize` of the other index, as they lie in memory.
-// Pitches: fragments read 8 numbers of the other index by 4 of k from 32 banks. `Matrix` (operands.cuh) has
+// Pitches: fragments read 8 numbers of the other index by 4 of k from 32 banks, those of bfloat16 by 4 pairs of k, or 8
+// rows of 16 bytes. `Matrix` (operands.cuh) has
+//  - Number: what memory has. It has the same here but where numbers are copied one by one: asynchronous copies have 4
+//    bytes at least, and numbers of two become floats.
 //  - row(i), column(j): all there is to know of one, computed once. inside(row, column): false stands for a zero.
 //    at(row, column): where it lies. A vector's columns are inside together.
 //  - load: what is done to its numbers, from one array or from two of the same shape.
-template <class Matrix, Along kAlong, int kSize, int kVector>
+template <class Matrix, Along kAlong, int kSize, class T>
 class Panel {
+  static constexpr int kVector = T::kVector;
+
+ public:
   static constexpr bool kColumns = kAlong == Along::columns;
+  using Source = typename Matrix::Number;
+  using Number = std::conditional_t<kVector == 4, Source, float>;
+
+ private:
+  static constexpr bool kPairs = T::kBFloat16 && std::is_same_v<Number, float>;
   static constexpr int kRowsHere = kColumns ? kSize : kStep, kColumnsHere = kColumns ? kStep : kSize;
-  static constexpr int kPitch = kColumns ? kStep + 4 : kSize % 16 == 8 ? kSize : kSize + 8;
+  static constexpr int kPitch = kColumns          ? kStep + (T::kBFloat16 ? 8 : 4)
+                                : kPairs          ? kSize + 4
+                                : kSize % 16 == 8 ? kSize
+                                                  : kSize + 8;
   static constexpr int kAcross = kColumnsHere / kVector, kDown = kGemmThreads / kAcross, kEach = kRowsHere / kDown;
   static_assert(kPitch % 4 == 0 && kEach * kDown == kRowsHere && kEach * (kStages - 1) <= 32);
 
  public:
-  static constexpr int kFloats = kRowsHere * kPitch;  // of one array
+  static constexpr int kNumbers = kRowsHere * kPitch;  // of one array
 
   static __device__ int index(int of, int k) { return kColumns ? of * kPitch + k : k * kPitch + of; }
 
@@ -65,8 +85,8 @@ class Panel {
     }
   }
 
-  // Starts the copies of the step at k. `ahead`: how many steps come before it that are still to arrive.
-  __device__ void fill(Shared<float> to, int k, int ahead) {
+  // Starts the copies of the step at k.
+  __device__ void fill(Shared<Number> to, int k) {
     if constexpr (kColumns) column_ = matrix_.column(k + my_column());
 #pragma unroll
     for (int e = 0; e < kEach; ++e) {
@@ -80,8 +100,8 @@ class Panel {
       const int64_t at = matrix_.at(row, column_);
       copy(to, place(e), matrix_.data, at, inside);
       if constexpr (Matrix::Load::kArrays == 2)
-        if (matrix_.load.given()) copy(to, kFloats + place(e), matrix_.load.second, at, inside);
-      inside_ |= uint32_t(inside) << (ahead * kEach + e);
+        if (matrix_.load.given()) copy(to, kNumbers + place(e), matrix_.load.second, at, inside);
+      inside_ |= uint32_t(inside) << ((kStages - 2) * kEach + e);
     }
   }
 
@@ -92,22 +112,31 @@ class Panel {
   }
 
   // Makes what is wanted of the next step's numbers, which have arrived in this thread; zeros stay zeros.
-  __device__ void transform(Shared<float> tile) {
+  __device__ void transform(Shared<Number> tile) {
     if constexpr (Matrix::Load::kArrays > 0)
       if (matrix_.load.given()) make(tile);
-    inside_ >>= kEach;
   }
 
+  // After each step, and after each that was filled before the first.
+  __device__ void advance() { inside_ >>= kEach; }
+
  private:
-  static __device__ int my_row(int e) { return thread() / kAcross + e * kDown; }
+  static __device__ int my_row(int e) {
+    int row = thread() / kAcross;
+    // Two rows of 64 bytes are written at once: those that lie 16 banks apart.
+    if constexpr (sizeof(Number) == 2 && kAcross == 8) row = row / 8 * 8 + row % 2 * 4 + row / 2 % 4;
+    return row + e * kDown;
+  }
   static __device__ int my_column() { return thread() % kAcross * kVector; }
   static __device__ int place(int e) { return my_row(e) * kPitch + my_column(); }
 
-  static __device__ void copy(Shared<float> to, int i, Global<const float> from, int64_t j, bool inside) {
+  static __device__ void copy(Shared<Number> to, int i, Global<const Source> from, int64_t j, bool inside) {
     if constexpr (kVector == 4)
       cp_async4(to, i, from, j, inside);
-    else
+    else if constexpr (std::is_same_v<Source, float>)
       cp_async1(to, i, from, j, inside);
+    else
+      to.store(i, inside ? float(from.load(j)) : 0.0f);
   }
 
   __device__ void load_channels(int channel) {
@@ -115,20 +144,20 @@ class Panel {
     for (int v = 0; v < kVector; ++v) channels_[v] = matrix_.load.channel(channel + v);
   }
 
-  __device__ void make(Shared<float> tile) {
+  __device__ void make(Shared<Number> tile) {
 #pragma unroll
     for (int e = 0; e < kEach; ++e) {
       const bool inside = inside_ >> e & 1;
       if constexpr (kVector == 4) {
         Float4 x = tile.load4(place(e)), other = {};
-        if constexpr (Matrix::Load::kArrays == 2) other = tile.load4(kFloats + place(e));
+        if constexpr (Matrix::Load::kArrays == 2) other = tile.load4(kNumbers + place(e));
 #pragma unroll
         for (int v = 0; v < kVector; ++v) x.v[v] = inside ? channels_[v].make(x.v[v], other.v[v]) : 0.0f;
         tile.store4(place(e), x);
       } else {
         const float x = tile.load(place(e));
         float other = 0.0f;
-        if constexpr (Matrix::Load::kArrays == 2) other = tile.load(kFloats + place(e));
+        if constexpr (Matrix::Load::kArrays == 2) other = tile.load(kNumbers + place(e));
         tile.store(place(e), inside ? channels_[0].make(x, other) : 0.0f);
       }
     }
@@ -137,7 +166,7 @@ class Panel {
   const Matrix& matrix_;
   typename Matrix::Row rows_[kColumns ? kEach : 1];
   typename Matrix::Column column_;
-  typename Matrix::Load::Channel channels_[kVector];
+  typename Matrix::Load::Channel channels_[kVector] = {};
   uint32_t inside_ = 0;  // a bit for each copy of the steps to arrive
 };
 
@@ -160,7 +189,7 @@ struct Fragment {
   }
 };
 
-// What a warp has of D, as mma_tf32 lays it out, and of the sums of B over k, for column lane / 4 of each fragment, a quarter
+// What a warp has of D, as mma_* lay it out, and of the sums of B over k, for column lane / 4 of each fragment, a quarter
 // in each of its four lanes.
 template <class T>
 struct Sums {
@@ -172,8 +201,8 @@ template <class T, bool kHighest, class PanelA, class PanelB>
 __device__ void multiply(Shared<float> a, Shared<float> b, Sums<T>& sums) {
   const int group = lane() / 4, member = lane() % 4;
 #pragma unroll
-  for (int step = 0; step < kStep / kMmaK / T::kWarpsK; ++step) {
-    const int k = (step * T::kWarpsK + T::warp_k()) * kMmaK + member;
+  for (int step = 0; step < kStep / T::kMmaK / T::kWarpsK; ++step) {
+    const int k = (step * T::kWarpsK + T::warp_k()) * T::kMmaK + member;
     Fragment<4> of_a[T::kFragmentsM];
     Fragment<2> of_b[T::kFragmentsN];
 #pragma unroll
@@ -208,49 +237,64 @@ __device__ void multiply(Shared<float> a, Shared<float> b, Sums<T>& sums) {
   }
 }
 
+}  // namespace fastconv::cuda
+
+#include "conv2d/bfloat16.cuh"
+
+namespace fastconv::cuda {
+
 // A product's two panels and their stages. first_m, first_n: of the tile.
 template <class T, bool kHighest, Along kAlongA, Along kAlongB, class A, class B>
 class Gemm {
-  using PanelA = Panel<A, kAlongA, T::kM, T::kVector>;
-  using PanelB = Panel<B, kAlongB, T::kN, T::kVector>;
+  using PanelA = Panel<A, kAlongA, T::kM, T>;
+  using PanelB = Panel<B, kAlongB, T::kN, T>;
+  using NumberA = typename PanelA::Number;
+  using NumberB = typename PanelB::Number;
 
  public:
   // k from step first to step end.
   static __device__ Sums<T> run(const A& a, const B& b, int first_m, int first_n, int first, int end) {
-    const int floats_a = PanelA::kFloats * a.load.arrays(), floats = floats_a + PanelB::kFloats * b.load.arrays();
-    const Shared<float> stages = shared<float>(0, kStages * floats);
+    const int numbers_a = PanelA::kNumbers * a.load.arrays(), numbers_b = PanelB::kNumbers * b.load.arrays();
+    const int bytes_a = numbers_a * int(sizeof(NumberA)), bytes = bytes_a + numbers_b * int(sizeof(NumberB));
+    const auto stage_a = [&](int stage) { return shared<NumberA>(stage * bytes, numbers_a); };
+    const auto stage_b = [&](int stage) { return shared<NumberB>(stage * bytes + bytes_a, numbers_b); };
     PanelA panel_a(a, first_m);
     PanelB panel_b(b, first_n);
     Sums<T> sums;
-    const auto fill = [&](int step, int ahead) {
-      if (step < end) {
-        const int stage = (step - first) % kStages * floats;
-        panel_a.fill(stages.from(stage, floats_a), step * kStep, ahead);
-        panel_b.fill(stages.from(stage + floats_a, floats - floats_a), step * kStep, ahead);
+    // The steps before the first only fill: code for copies, which is most of it, is there once.
+#pragma unroll 1
+    for (int step = first - (kStages - 1); step < end; ++step) {
+      const int stage = (step - first + kStages) % kStages, next = step + kStages - 1;
+      const Shared<NumberA> tile_a = stage_a(stage);
+      const Shared<NumberB> tile_b = stage_b(stage);
+      if (step >= first) {
+        panel_a.prepare(step * kStep);
+        panel_b.prepare(step * kStep);
+        cp_async_wait<kStages - 2>();
+        panel_a.transform(tile_a);
+        panel_b.transform(tile_b);
+        sync();  // all copies of this step have arrived, and all threads have left the stage that is filled next
+      }
+      panel_a.advance();
+      panel_b.advance();
+      if (next < end) {
+        panel_a.fill(stage_a((next - first) % kStages), next * kStep);
+        panel_b.fill(stage_b((next - first) % kStages), next * kStep);
       }
       cp_async_commit();
-    };
-#pragma unroll
-    for (int s = 0; s < kStages - 1; ++s) fill(first + s, s);
-    for (int step = first; step < end; ++step) {
-      const int stage = (step - first) % kStages * floats;
-      const Shared<float> tile_a = stages.from(stage, floats_a);
-      const Shared<float> tile_b = stages.from(stage + floats_a, floats - floats_a);
-      panel_a.prepare(step * kStep);
-      panel_b.prepare(step * kStep);
-      cp_async_wait<kStages - 2>();
-      panel_a.transform(tile_a);
-      panel_b.transform(tile_b);
-      sync();  // all copies of this step have arrived, and all threads have left the stage that is filled next
-      fill(step + kStages - 1, kStages - 2);
-      multiply<T, kHighest, PanelA, PanelB>(tile_a, tile_b, sums);
+      if (step < first) continue;
+      if constexpr (T::kBFloat16)
+        multiply_bfloat16<T, PanelA, PanelB>(tile_a, tile_b, sums);
+      else
+        multiply<T, kHighest, PanelA, PanelB>(tile_a, tile_b, sums);
     }
     return sums;
   }
 
-  // Of shared memory, for operands made of so many arrays; D needs less (epilogue.cuh).
-  static int shared_bytes(int arrays_a, int arrays_b) {
-    return kStages * (PanelA::kFloats * arrays_a + PanelB::kFloats * arrays_b) * int(sizeof(float));
+  // Of shared memory, for operands made of so many arrays.
+  static int stage_bytes(int arrays_a, int arrays_b) {
+    return kStages *
+           (PanelA::kNumbers * arrays_a * int(sizeof(NumberA)) + PanelB::kNumbers * arrays_b * int(sizeof(NumberB)));
   }
 };
 

@@ -30,6 +30,7 @@ struct Normalized {
 };
 
 // The gradient of y from that of the normalized y: scale * dz + (y - mean) * slope_y + offset.
+template <class Number>
 struct Gradient {
   static constexpr int kArrays = 2;
   struct Channel {
@@ -42,7 +43,8 @@ struct Gradient {
   };
 
   Norm norm;
-  Global<const float> second, slope_y, offset;  // second: y
+  Global<const Number> second;  // y
+  Global<const float> slope_y, offset;
 
   __host__ __device__ bool given() const { return norm.given; }
   __host__ __device__ int arrays() const { return norm.given ? 2 : 1; }
@@ -53,8 +55,9 @@ struct Gradient {
 constexpr int kOutside = INT_MIN / 2;  // no sum of it and a size below 2^30 is inside anything
 
 // Rows of numbers, one after the other.
-template <class Load_>
+template <class Number_, class Load_>
 struct Rows {
+  using Number = Number_;
   using Load = Load_;
   using Row = int;
   struct Column {
@@ -62,7 +65,7 @@ struct Rows {
     bool inside;
   };
 
-  Global<const float> data;
+  Global<const Number> data;
   int rows, columns;
   Load load;
 
@@ -75,8 +78,9 @@ struct Rows {
 // The windows that slide over an image of height x width x channels, one a row: pixel (image, p, q) is the window that
 // begins at (first_h + p * stride_h, first_w + q * stride_w) and goes on by `direction`: 1, or -1 for dgrad. Its columns
 // are the window's (tap, channel). Outside the image are zeros.
-template <class Load_>
+template <class Number_, class Load_>
 struct Windows {
+  using Number = Number_;
   using Load = Load_;
   // pixel: of all images, in sums that wrap where they leave an image.
   struct Row {
@@ -88,7 +92,7 @@ struct Windows {
     int h, w, channel;
   };
 
-  Global<const float> data;
+  Global<const Number> data;
   int height, width;
   int64_t stride_h, stride_w, first_h, first_w;
   int direction;
@@ -126,7 +130,8 @@ struct Windows {
 };
 
 // Of x: a row for each pixel of y, the filter's entries as columns.
-inline Windows<Normalized> windows_of(const Conv2DGeometry& g, const Conv2DInput& x) {
+template <class Number>
+Windows<Number, Normalized> windows_of(const Conv2DGeometry& g, const Conv2DInputOf<Number>& x) {
   return {global(x.data, g.n * g.h * g.w * g.c),
           int(g.h),
           int(g.w),
@@ -145,7 +150,8 @@ inline Windows<Normalized> windows_of(const Conv2DGeometry& g, const Conv2DInput
 }
 
 // How dy is loaded: as it lies where it is the gradient of y.
-inline Gradient gradient_of(const Conv2DGeometry& g, const Conv2DBackward& a) {
+template <class Number>
+Gradient<Number> gradient_of(const Conv2DGeometry& g, const Conv2DBackwardOf<Number>& a) {
   if (!a.y_norm) return {norm(nullptr, g.k), {}, {}, {}};
   return {norm(a.y_norm, g.k), global(a.y, g.n * g.p * g.q * g.k),
           global(static_cast<const float*>(a.y_gradients->slope_x), g.k),

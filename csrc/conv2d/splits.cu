@@ -6,9 +6,10 @@ namespace {
 
 constexpr int kThreads = 256, kGroups = kThreads / kWarp;  // a warp adds every kGroups-th split of kWarp sums
 
+template <class Number>
 __global__ void __launch_bounds__(kThreads)
     add_partials_kernel(Global<const float> sums, int64_t splits, int64_t count, int64_t rest, Global<const float> bias,
-                        int64_t columns, Global<float> out, Global<float> out_rest) {
+                        int64_t columns, Global<Number> out, Global<float> out_rest) {
   const Shared<float> groups = shared<float>(0, kThreads);
   const int64_t i = block_x() * kWarp + lane(), all = count + rest;
   float sum = 0.0f;
@@ -26,12 +27,16 @@ __global__ void __launch_bounds__(kThreads)
 
 }  // namespace
 
-void add_partials(const char* name, const Partials& p, const float* bias, int64_t columns, float* out, float* out_rest,
+template <class Number>
+void add_partials(const char* name, const Partials& p, const float* bias, int64_t columns, Number* out, float* out_rest,
                   void* stream) {
   const int64_t all = p.count + p.rest;
-  launch(name, add_partials_kernel, {(all + kWarp - 1) / kWarp}, kThreads, kThreads * int(sizeof(float)),
+  launch(name, add_partials_kernel<Number>, {(all + kWarp - 1) / kWarp}, kThreads, kThreads * int(sizeof(float)),
          Stream(stream), global(p.sums, p.splits * all), p.splits, p.count, p.rest, global(bias, columns), columns,
          global(out, p.count), global(out_rest, p.rest));
 }
+
+template void add_partials(const char*, const Partials&, const float*, int64_t, float*, float*, void*);
+template void add_partials(const char*, const Partials&, const float*, int64_t, BFloat16*, float*, void*);
 
 }  // namespace fastconv::cuda

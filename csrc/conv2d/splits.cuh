@@ -11,7 +11,8 @@ struct Partials {
 };
 
 // out[i] = sum of the i-th of `count` over all splits (+ bias[i % columns] unless it is null); of `rest`: to out_rest.
-void add_partials(const char* name, const Partials& partials, const float* bias, int64_t columns, float* out,
+template <class Number>
+void add_partials(const char* name, const Partials& partials, const float* bias, int64_t columns, Number* out,
                   float* out_rest, void* stream);
 
 }  // namespace fastconv::cuda

@@ -9,19 +9,21 @@
 namespace fastconv::cuda {
 namespace {
 
+template <class Number>
 struct Wgrad {
-  Windows<Normalized> x;
-  Rows<Gradient> dy;
+  Windows<Number, Normalized> x;
+  Rows<Number, Gradient<Number>> dy;
   Global<float> dw, db;  // of each split
   int64_t split_floats;  // from the dw, and the db, of a split to the next
   Blocks blocks;
 };
 
 template <class T, bool kHighest>
-using Product = Gemm<T, kHighest, Along::rows, Along::rows, Windows<Normalized>, Rows<Gradient>>;
+using Product = Gemm<T, kHighest, Along::rows, Along::rows, Windows<typename T::Number, Normalized>,
+                     Rows<typename T::Number, Gradient<typename T::Number>>>;
 
 template <class T, bool kHighest>
-__global__ void __launch_bounds__(kGemmThreads, 2) wgrad_kernel(Wgrad a) {
+__global__ void __launch_bounds__(kGemmThreads, 2) wgrad_kernel(Wgrad<typename T::Number> a) {
   using E = Epilogue<T>;
   const int first_m = a.blocks.tile_m() * T::kM, first_n = a.blocks.tile_n() * T::kN, n = first_n + E::column();
   const Sums<T> sums = Product<T, kHighest>::run(a.x, a.dy, first_m, first_n, a.blocks.first(), a.blocks.end(a.x.rows));
@@ -47,27 +49,32 @@ size_t wgrad_workspace_bytes(const Conv2DGeometry& g) {
   return cut.splits > 1 ? sizeof(float) * cut.splits * (g.r * g.s * g.c + 1) * g.k : 0;
 }
 
-void wgrad(const Conv2DGeometry& g, const Conv2DBackward& a, Precision precision, float* workspace, void* stream) {
+template <class Number>
+void wgrad(const Conv2DGeometry& g, const Conv2DBackwardOf<Number>& a, Precision precision, float* workspace,
+           void* stream) {
   check_limits(g);
   const Cut cut = cut_of(g);
   const int64_t pixels = g.n * g.p * g.q, dw_floats = g.r * g.s * g.c * g.k, db_floats = a.db ? g.k : 0;
   const int64_t split_floats = dw_floats + db_floats;
   const int64_t before = (cut.splits - 1) * split_floats;
   const bool split = cut.splits > 1;
-  const Wgrad arguments = {windows_of(g, a.x),
-                           {global(a.dy, pixels * g.k), int(pixels), int(g.k), gradient_of(g, a)},
-                           global(split ? workspace : a.dw, before + dw_floats),
-                           global(split && a.db ? workspace + dw_floats : a.db, before + db_floats),
-                           split_floats,
-                           cut.blocks()};
-  const bool vectors = in_fours(g) && on_16_bytes(a.x.data, a.dy, a.y_norm ? a.y : nullptr);
-  with_tile(cut, vectors, precision, [&](auto tile, auto highest) {
+  const Wgrad<Number> arguments = {windows_of(g, a.x),
+                                   {global(a.dy, pixels * g.k), int(pixels), int(g.k), gradient_of(g, a)},
+                                   global(split ? workspace : a.dw, before + dw_floats),
+                                   global(split && a.db ? workspace + dw_floats : a.db, before + db_floats),
+                                   split_floats,
+                                   cut.blocks()};
+  const bool vectors = in_fours(g) && on_vectors(a.x.data, a.dy, a.y_norm ? a.y : nullptr);
+  with_tile<Number>(cut, vectors, precision, [&](auto tile, auto highest) {
     using T = decltype(tile);
-    const int bytes = Product<T, highest>::shared_bytes(1, arguments.dy.load.arrays());
+    const int bytes = shared_bytes<Product<T, highest>, T>(1, arguments.dy.load.arrays());
     launch("conv2d_wgrad", wgrad_kernel<T, highest>, cut.grid(), kGemmThreads, bytes, Stream(stream), arguments);
   });
   const Partials partials = {workspace, cut.splits, dw_floats, db_floats};
   if (split) add_partials("conv2d_wgrad_add", partials, nullptr, 1, a.dw, a.db, stream);
 }
+
+template void wgrad(const Conv2DGeometry&, const Conv2DBackwardOf<float>&, Precision, float*, void*);
+template void wgrad(const Conv2DGeometry&, const Conv2DBackwardOf<BFloat16>&, Precision, float*, void*);
 
 }  // namespace fastconv::cuda

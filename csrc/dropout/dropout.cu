@@ -21,8 +21,9 @@ __device__ Float4 philox(const DropoutSettings& settings, uint64_t block) {
   return {{float(c[0] >> 8), float(c[1] >> 8), float(c[2] >> 8), float(c[3] >> 8)}};
 }
 
+template <class Number>
 __global__ void __launch_bounds__(kElementwiseThreads)
-    dropout_kernel(Global<const float> x, Global<const int64_t> seed, Global<const int64_t> step, Global<float> y,
+    dropout_kernel(Global<const Number> x, Global<const int64_t> seed, Global<const int64_t> step, Global<Number> y,
                    DropoutSettings settings, bool aligned, int64_t count) {
   settings.seed = uint64_t(seed.load(0));
   settings.step = uint32_t(uint64_t(step.load(0)));
@@ -47,12 +48,17 @@ __global__ void __launch_bounds__(kElementwiseThreads)
 
 }  // namespace
 
-void dropout_forward(const float* x, const int64_t* seed, const int64_t* step, float* y, double rate, int64_t stream,
+template <class Number>
+void dropout_forward(const Number* x, const int64_t* seed, const int64_t* step, Number* y, double rate, int64_t stream,
                      int64_t count, void* cuda_stream) {
-  const bool aligned = (reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(y)) % sizeof(Float4) == 0;
-  launch("dropout", dropout_kernel, elementwise_grid((count + 3) / 4), kElementwiseThreads, 0, Stream(cuda_stream),
-         global(x, count), global(seed, 1), global(step, 1), global(y, count), dropout_settings(rate, stream), aligned,
-         count);
+  const bool aligned = (reinterpret_cast<uintptr_t>(x) | reinterpret_cast<uintptr_t>(y)) % (4 * sizeof(Number)) == 0;
+  launch("dropout", dropout_kernel<Number>, elementwise_grid((count + 3) / 4), kElementwiseThreads, 0,
+         Stream(cuda_stream), global(x, count), global(seed, 1), global(step, 1), global(y, count),
+         dropout_settings(rate, stream), aligned, count);
 }
+
+template void dropout_forward(const float*, const int64_t*, const int64_t*, float*, double, int64_t, int64_t, void*);
+template void dropout_forward(const BFloat16*, const int64_t*, const int64_t*, BFloat16*, double, int64_t, int64_t,
+                              void*);
 
 }  // namespace fastconv::cuda

@@ -31,7 +31,8 @@ FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_DROPOUT)
 #undef FASTCONV_DECLARE_DROPOUT
 
 namespace cuda {  // dropout.cu: the same on a CUDA stream; seed and step are on the device, read when the kernel runs
-void dropout_forward(const float* x, const int64_t* seed, const int64_t* step, float* y, double rate, int64_t stream,
+template <class Number>  // float or BFloat16 (common/cuda.cuh)
+void dropout_forward(const Number* x, const int64_t* seed, const int64_t* step, Number* y, double rate, int64_t stream,
                      int64_t count, void* cuda_stream);
 }  // namespace cuda
 

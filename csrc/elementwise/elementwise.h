@@ -18,8 +18,12 @@ int64_t first_non_finite(const float* x, int64_t count);
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_ELEMENTWISE)
 #undef FASTCONV_DECLARE_ELEMENTWISE
 
-namespace cuda {  // elementwise.cu: the same on a stream
-void add_forward(const float* a, const float* b, float* y, int64_t count, void* stream);
+namespace cuda {  // elementwise.cu: the same on a stream; Number: float or BFloat16 (common/cuda.cuh)
+template <class Number>
+void add_forward(const Number* a, const Number* b, Number* y, int64_t count, void* stream);
+// y = x, of the other number.
+template <class From, class To>
+void cast(const From* x, To* y, int64_t count, void* stream);
 // The answer goes to `first`, on the device, which is -1 before.
 void first_non_finite(const float* x, int64_t* first, int64_t count, void* stream);
 }  // namespace cuda

@@ -20,9 +20,11 @@ void leaky_relu_backward(const float* dy, const float* x, float* dx, float slope
 FASTCONV_FOR_EACH_ISA(FASTCONV_DECLARE_LEAKY_RELU)
 #undef FASTCONV_DECLARE_LEAKY_RELU
 
-namespace cuda {  // leaky_relu.cu: the same on a stream
-void leaky_relu_forward(const float* x, float* y, float slope, int64_t count, void* stream);
-void leaky_relu_backward(const float* dy, const float* x, float* dx, float slope, int64_t count, void* stream);
+namespace cuda {  // leaky_relu.cu: the same on a stream; Number: float or BFloat16 (common/cuda.cuh)
+template <class Number>
+void leaky_relu_forward(const Number* x, Number* y, float slope, int64_t count, void* stream);
+template <class Number>
+void leaky_relu_backward(const Number* dy, const Number* x, Number* dx, float slope, int64_t count, void* stream);
 }  // namespace cuda
 
 }  // namespace fastconv

@@ -5,6 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 FLOAT = np.dtype(np.float32)
+BFLOAT16 = np.dtype(np.uint16)  # the bits of bfloat16, for which NumPy has no dtype
+
+
+def activations_like(array) -> np.dtype:
+    """What all activations of an op are that has this one."""
+    return BFLOAT16 if getattr(array, "dtype", None) == BFLOAT16 else FLOAT
+
+
+def name_of(dtype: np.dtype) -> str:
+    """The name of the dtype of activations, as the kernels have it."""
+    return "bfloat16" if dtype == BFLOAT16 else "float32"
 
 
 def given(name: str, array):

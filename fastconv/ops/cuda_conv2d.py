@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from fastconv import config
-from fastconv.ops.cuda_arrays import CudaArrays
+from fastconv.ops.cuda_arrays import CudaArrays, activations_like, name_of
 
 
 class CudaConv2D(CudaArrays):
@@ -40,35 +40,37 @@ class CudaConv2D(CudaArrays):
         momentum=0.99,
         epsilon=1e-3,
     ):
-        g, at = geometry, self._at
+        g, at, dtype = geometry, self._at, activations_like(x)
         statistics = {"mean": mean, "rstd": rstd, "moving_mean": moving_mean, "moving_variance": moving_variance}
         if mean is not None and any(array is None for array in statistics.values()):
             raise ValueError("mean: expected with rstd, moving_mean and moving_variance. Received: one is None")
         wanted = self._kernels.conv2d_fprop_workspace_bytes(g, mean is not None)
         self._kernels.conv2d_fprop(
             g,
-            at("x", x, math.prod(g.x_shape)),
+            at("x", x, math.prod(g.x_shape), dtype),
             at("w", w, math.prod(g.w_shape)),
             self._maybe("b", b, g.k),
-            at("y", y, math.prod(g.y_shape)),
+            at("y", y, math.prod(g.y_shape), dtype),
             self._scratch("conv2d_fprop", workspace, wanted),
             *self._norm("x", g.c, x_mean, x_rstd, x_gamma, x_beta, x_slope),
             *(self._maybe(name, array, g.k) for name, array in statistics.items()),
             momentum,
             epsilon,
             config.float32_matmul_precision(),
+            name_of(dtype),
             self.memory.stream(),
         )
 
     def conv2d_dgrad(self, geometry, dy, w, dx, workspace):
-        g, at = geometry, self._at
+        g, at, dtype = geometry, self._at, activations_like(dy)
         self._kernels.conv2d_dgrad(
             g,
-            at("dy", dy, math.prod(g.y_shape)),
+            at("dy", dy, math.prod(g.y_shape), dtype),
             at("w", w, math.prod(g.w_shape)),
-            at("dx", dx, math.prod(g.x_shape)),
+            at("dx", dx, math.prod(g.x_shape), dtype),
             self._scratch("conv2d_dgrad", workspace, self._kernels.conv2d_dgrad_workspace_bytes(g)),
             config.float32_matmul_precision(),
+            name_of(dtype),
             self.memory.stream(),
         )
 
@@ -86,16 +88,17 @@ class CudaConv2D(CudaArrays):
         x_beta=None,
         x_slope=1.0,
     ):
-        g, at = geometry, self._at
+        g, at, dtype = geometry, self._at, activations_like(x)
         self._kernels.conv2d_wgrad(
             g,
-            at("x", x, math.prod(g.x_shape)),
-            at("dy", dy, math.prod(g.y_shape)),
+            at("x", x, math.prod(g.x_shape), dtype),
+            at("dy", dy, math.prod(g.y_shape), dtype),
             at("dw", dw, math.prod(g.w_shape)),
             self._maybe("db", db, g.k),
             self._scratch("conv2d_wgrad", workspace, self._kernels.conv2d_wgrad_workspace_bytes(g)),
             *self._norm("x", g.c, x_mean, x_rstd, x_gamma, x_beta, x_slope),
             config.float32_matmul_precision(),
+            name_of(dtype),
             self.memory.stream(),
         )
 
@@ -129,7 +132,7 @@ class CudaConv2D(CudaArrays):
         x_w=None,
         x_dw=None,
     ):
-        g, at, maybe = geometry, self._at, self._maybe
+        g, at, maybe, dtype = geometry, self._at, self._maybe, activations_like(x)
         if x_dw is not None:
             raise ValueError("x_dw: expected None, which conv2d_backward_fits asks for. Received: an array")
         if dx is not None and w is None:
@@ -141,10 +144,10 @@ class CudaConv2D(CudaArrays):
         wanted = self._kernels.conv2d_backward_workspace_bytes(g, dx is not None, x_coefficients is not None)
         self._kernels.conv2d_backward(
             g,
-            at("x", x, math.prod(g.x_shape)),
-            at("dy", dy, math.prod(g.y_shape)),
+            at("x", x, math.prod(g.x_shape), dtype),
+            at("dy", dy, math.prod(g.y_shape), dtype),
             maybe("w", w, math.prod(g.w_shape)),
-            maybe("dx", dx, math.prod(g.x_shape)),
+            maybe("dx", dx, math.prod(g.x_shape), dtype),
             at("dw", dw, math.prod(g.w_shape)),
             maybe("db", db, g.k),
             self._scratch("conv2d_backward", workspace, wanted),
@@ -152,10 +155,11 @@ class CudaConv2D(CudaArrays):
             maybe("x_dgamma", x_dgamma, g.c),
             maybe("x_dbeta", x_dbeta, g.c),
             maybe("x_coefficients", x_coefficients, 2 * g.c),
-            maybe("y", y, math.prod(g.y_shape)),
+            maybe("y", y, math.prod(g.y_shape), dtype),
             *self._norm("y", g.k, y_mean, y_rstd, y_gamma, y_beta, y_slope),
             maybe("y_coefficients", y_coefficients, 2 * g.k),
             config.float32_matmul_precision(),
+            name_of(dtype),
             self.memory.stream(),
         )
 

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from fastconv import config
-from fastconv.ops.cuda_arrays import FLOAT, given, rows_of
+from fastconv.ops.cuda_arrays import BFLOAT16, FLOAT, activations_like, given, name_of, rows_of
 from fastconv.ops.cuda_conv2d import CudaConv2D
 from fastconv.ops.cuda_elementwise import CudaElementwise
 from fastconv.ops.cuda_losses import CudaLosses
@@ -59,13 +59,14 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpati
         self, x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace
     ):
         at, maybe, (rows, channels) = self._at, self._maybe, rows_of("x", x)
+        dtype = activations_like(x)
         self._kernels.batchnorm_forward(
             rows,
             channels,
-            at("x", x, x.size),
+            at("x", x, x.size, dtype),
             maybe("gamma", gamma, channels),
             maybe("beta", beta, channels),
-            at("y", y, x.size),
+            at("y", y, x.size, dtype),
             at("mean", mean, channels),
             at("rstd", rstd, channels),
             at("moving_mean", moving_mean, channels),
@@ -74,67 +75,76 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpati
             epsilon,
             slope,
             self._scratch("batchnorm_forward", workspace, self._kernels.batchnorm_workspace_bytes(rows, channels)),
+            name_of(dtype),
             self.memory.stream(),
         )
 
     def batchnorm_apply(self, x, gamma, beta, mean, rstd, y, slope):
         at, maybe, (rows, channels) = self._at, self._maybe, rows_of("x", x)
+        dtype = activations_like(x)
         self._kernels.batchnorm_apply(
             rows,
             channels,
-            at("x", x, x.size),
+            at("x", x, x.size, dtype),
             maybe("gamma", gamma, channels),
             maybe("beta", beta, channels),
             at("mean", mean, channels),
             at("rstd", rstd, channels),
-            at("y", y, x.size),
+            at("y", y, x.size, dtype),
             slope,
+            name_of(dtype),
             self.memory.stream(),
         )
 
     def batchnorm_inference(self, x, gamma, beta, moving_mean, moving_variance, y, epsilon, slope):
         at, maybe, (rows, channels) = self._at, self._maybe, rows_of("x", x)
+        dtype = activations_like(x)
         self._kernels.batchnorm_inference(
             rows,
             channels,
-            at("x", x, x.size),
+            at("x", x, x.size, dtype),
             maybe("gamma", gamma, channels),
             maybe("beta", beta, channels),
             at("moving_mean", moving_mean, channels),
             at("moving_variance", moving_variance, channels),
-            at("y", y, x.size),
+            at("y", y, x.size, dtype),
             epsilon,
             slope,
+            name_of(dtype),
             self.memory.stream(),
         )
 
     def batchnorm_backward(self, dy, x, gamma, beta, mean, rstd, dx, dgamma, dbeta, coefficients, slope, workspace):
         at, maybe, (rows, channels) = self._at, self._maybe, rows_of("x", x)
+        dtype = activations_like(x)
         self._kernels.batchnorm_backward(
             rows,
             channels,
-            at("dy", dy, x.size),
-            at("x", x, x.size),
+            at("dy", dy, x.size, dtype),
+            at("x", x, x.size, dtype),
             maybe("gamma", gamma, channels),
             maybe("beta", beta, channels),
             at("mean", mean, channels),
             at("rstd", rstd, channels),
-            maybe("dx", dx, x.size),
+            maybe("dx", dx, x.size, dtype),
             maybe("dgamma", dgamma, channels),
             maybe("dbeta", dbeta, channels),
             at("coefficients", coefficients, 2 * channels),
             slope,
             self._scratch("batchnorm_backward", workspace, self._kernels.batchnorm_workspace_bytes(rows, channels)),
+            name_of(dtype),
             self.memory.stream(),
         )
 
     def leaky_relu_forward(self, x, y, slope):
-        at, size, stream = self._at, given("x", x).size, self.memory.stream()
-        self._kernels.leaky_relu_forward(at("x", x, size), at("y", y, size), slope, size, stream)
+        at, size, dtype = self._at, given("x", x).size, activations_like(x)
+        arrays = at("x", x, size, dtype), at("y", y, size, dtype)
+        self._kernels.leaky_relu_forward(*arrays, slope, size, name_of(dtype), self.memory.stream())
 
     def leaky_relu_backward(self, dy, x, dx, slope):
-        at, size, stream = self._at, given("dy", dy).size, self.memory.stream()
-        self._kernels.leaky_relu_backward(at("dy", dy, size), at("x", x, size), at("dx", dx, size), slope, size, stream)
+        at, size, dtype = self._at, given("dy", dy).size, activations_like(dy)
+        arrays = at("dy", dy, size, dtype), at("x", x, size, dtype), at("dx", dx, size, dtype)
+        self._kernels.leaky_relu_backward(*arrays, slope, size, name_of(dtype), self.memory.stream())
 
     def softmax_forward(self, x, y):
         at, (rows, classes) = self._at, rows_of("x", x)
@@ -152,10 +162,17 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpati
         self._dropout(("dy", dy), seed, step, ("dx", dx), rate, stream)
 
     def _dropout(self, source, seed, step, result, rate, stream):
-        at, size = self._at, given(*source).size
-        counters = at("seed", seed, 1, np.int64), at("step", step, 1, np.int64)
+        at, size, dtype = self._at, given(*source).size, activations_like(source[1])
         self._kernels.dropout_forward(
-            at(*source, size), *counters, at(*result, size), rate, stream, size, self.memory.stream()
+            at(*source, size, dtype),
+            at("seed", seed, 1, np.int64),
+            at("step", step, 1, np.int64),
+            at(*result, size, dtype),
+            rate,
+            stream,
+            size,
+            name_of(dtype),
+            self.memory.stream(),
         )
 
     def first_non_finite(self, x):
@@ -166,10 +183,18 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpati
         return int(self.memory.download(first)[0])
 
     def add_forward(self, a, b, y):
-        at, size = self._at, given("a", a).size
-        self._kernels.add_forward(at("a", a, size), at("b", b, size), at("y", y, size), size, self.memory.stream())
+        at, size, dtype = self._at, given("a", a).size, activations_like(a)
+        arrays = at("a", a, size, dtype), at("b", b, size, dtype), at("y", y, size, dtype)
+        self._kernels.add_forward(*arrays, size, name_of(dtype), self.memory.stream())
 
-    # ---- beyond the protocol: what a step that never asks the host needs besides its plan
+    # ---- beyond the protocol: bfloat16, and what a step that never asks the host needs besides its plan
+
+    def cast(self, x, y):
+        """y = x, in float32 of bfloat16 or the other way."""
+        of_x = activations_like(x)
+        of_y = FLOAT if of_x == BFLOAT16 else BFLOAT16
+        arrays = self._at("x", x, x.size, of_x), self._at("y", y, x.size, of_y)
+        self._kernels.cast(*arrays, x.size, name_of(of_y), self.memory.stream())
 
     def gather_batch(self, data, labels, order, position, x, y, scale=1.0, offset=0.0):
         """x = data[order[position:]] * scale + offset and y = labels[order[position:]], as many as x holds.

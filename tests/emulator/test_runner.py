@@ -38,7 +38,7 @@ def test_a_write_beside_an_output_is_seen(on_device, emulator, monkeypatch, rng,
     def beside(x, y, slope):
         forward(x, y, slope)
         end = address(y) + (offset if offset < 0 else y.nbytes)
-        emulator.leaky_relu_forward(address(x), end, slope, 1, 0)
+        emulator.leaky_relu_forward(address(x), end, slope, 1, "float32", 0)
 
     address = on_device.ops.memory.pointer
     monkeypatch.setattr(type(on_device.ops), "leaky_relu_forward", lambda self, x, y, slope: beside(x, y, slope))

@@ -6,8 +6,6 @@ are aligned to no vector.
 
 from __future__ import annotations
 
-import math
-
 import helpers
 import numpy as np
 import pytest
@@ -21,22 +19,8 @@ from fastconv.geometry import Conv2DGeometry
 emulator = pytest.importorskip("fastconv._emulator", reason="needs the emulator of CUDA", exc_type=ImportError)
 
 
-class Aligned(helpers.Guarded):
-    """`array`: on 64 bytes, as in a plan's arena."""
-
-    def __init__(self, shape, dtype):
-        dtype = np.dtype(dtype)
-        size, margin = math.prod(shape) * dtype.itemsize, 4 * helpers.GUARD_WORDS
-        block = np.full((size + 3 * margin + 3) // 4, helpers.CANARY)
-        self._canaries = block.tobytes()
-        self._bytes = block.view(np.uint8)
-        self._start = margin + -block.ctypes.data % 64
-        self._end = self._start + size
-        self.array = self._bytes[self._start : self._end].view(dtype).reshape(shape)
-
-
 UNALIGNED = helpers.Runner(helpers.emulated_cuda(), np.float32, "emulator")
-ALIGNED = helpers.Runner(helpers.emulated_cuda(), np.float32, "emulator", Aligned)
+ALIGNED = helpers.Runner(helpers.emulated_cuda(), np.float32, "emulator", helpers.Aligned)
 PASSES = ("conv2d_fprop", "conv2d_dgrad", "conv2d_wgrad", "conv2d_backward")
 every_pass = pytest.mark.parametrize("op", PASSES)
 
@@ -135,7 +119,12 @@ def test_high_precision_takes_a_third_of_the_products(rng, counts, precision, op
 
 def test_an_unknown_precision_is_refused():
     with pytest.raises(ValueError, match='expected "highest" or "high". Received: medium'):
-        emulator.conv2d_dgrad(Conv2DGeometry(*[1] * 11, 0, 0), 0, 0, 0, 0, "medium", 0)
+        emulator.conv2d_dgrad(Conv2DGeometry(*[1] * 11, 0, 0), 0, 0, 0, 0, "medium", "float32", 0)
+
+
+def test_an_unknown_dtype_is_refused():
+    with pytest.raises(ValueError, match='dtype: expected "float32" or "bfloat16". Received: float16'):
+        emulator.conv2d_dgrad(Conv2DGeometry(*[1] * 11, 0, 0), 0, 0, 0, 0, "high", "float16", 0)
 
 
 # ---- splits of k over blocks
@@ -245,4 +234,4 @@ def test_every_barrier_is_needed(rng, op, kernel, barriers):
 def test_sizes_beyond_the_kernels_integers_are_refused(sizes, message):
     g = Conv2DGeometry(1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0)._replace(**sizes)
     with pytest.raises(ValueError, match=f"{message}.*Received"):
-        emulator.conv2d_dgrad(g, 0, 0, 0, 0, "highest", 0)
+        emulator.conv2d_dgrad(g, 0, 0, 0, 0, "highest", "float32", 0)

@@ -20,6 +20,11 @@ BatchNormTransform transform_of(Address mean, Address rstd, Address gamma, Addre
 
 const BatchNormTransform* given(const BatchNormTransform& t) { return t.mean ? &t : nullptr; }
 
+template <typename Number>
+Conv2DInputOf<Number> input_of(const Number* data, const BatchNormTransform& norm) {
+  return {data, given(norm)};
+}
+
 // A batch normalization's slope_x and offset, one after the other.
 BatchNormGradients gradients_of(Address dgamma, Address dbeta, Address coefficients, int64_t channels) {
   return {at<float>(dgamma), at<float>(dbeta), at<float>(coefficients), at<float>(coefficients) + channels};
@@ -33,68 +38,78 @@ void register_cuda_conv2d(py::module_& m) {
       [](const py::tuple& geometry, Address x, Address w, Address b, Address y, Address workspace, Address x_mean,
          Address x_rstd, Address x_gamma, Address x_beta, float x_slope, Address mean, Address rstd,
          Address moving_mean, Address moving_variance, double momentum, double epsilon, const std::string& precision,
-         Address stream) {
-        const BatchNormTransform norm = transform_of(x_mean, x_rstd, x_gamma, x_beta, x_slope);
-        const BatchNormStatistics statistics = {
-            at<float>(mean), at<float>(rstd), at<float>(moving_mean), at<float>(moving_variance), momentum, epsilon};
-        cuda::conv2d_fprop(geometry_of(geometry), {at<const float>(x), given(norm)}, at<const float>(w),
-                           at<const float>(b), at<float>(y), mean ? &statistics : nullptr, precision_of(precision),
-                           at<float>(workspace), stream_at(stream));
+         const std::string& dtype, Address stream) {
+        with_activations(dtype, [&](auto activations) {
+          const BatchNormTransform norm = transform_of(x_mean, x_rstd, x_gamma, x_beta, x_slope);
+          const BatchNormStatistics statistics = {
+              at<float>(mean), at<float>(rstd), at<float>(moving_mean), at<float>(moving_variance), momentum, epsilon};
+          cuda::conv2d_fprop(geometry_of(geometry), input_of(activations.in(x), norm), at<const float>(w),
+                             at<const float>(b), activations.out(y), mean ? &statistics : nullptr,
+                             precision_of(precision), at<float>(workspace), stream_at(stream));
+        });
       },
       py::arg("geometry"), py::arg("x"), py::arg("w"), py::arg("b"), py::arg("y"), py::arg("workspace"),
       py::arg("x_mean"), py::arg("x_rstd"), py::arg("x_gamma"), py::arg("x_beta"), py::arg("x_slope"), py::arg("mean"),
       py::arg("rstd"), py::arg("moving_mean"), py::arg("moving_variance"), py::arg("momentum"), py::arg("epsilon"),
-      py::arg("precision"), py::arg("stream"));
+      py::arg("precision"), py::arg("dtype"), py::arg("stream"));
   m.def(
       "conv2d_dgrad",
       [](const py::tuple& geometry, Address dy, Address w, Address dx, Address workspace, const std::string& precision,
-         Address stream) {
-        cuda::conv2d_dgrad(geometry_of(geometry), at<const float>(dy), at<const float>(w), at<float>(dx),
-                           precision_of(precision), at<float>(workspace), stream_at(stream));
+         const std::string& dtype, Address stream) {
+        with_activations(dtype, [&](auto activations) {
+          cuda::conv2d_dgrad(geometry_of(geometry), activations.in(dy), at<const float>(w), activations.out(dx),
+                             precision_of(precision), at<float>(workspace), stream_at(stream));
+        });
       },
       py::arg("geometry"), py::arg("dy"), py::arg("w"), py::arg("dx"), py::arg("workspace"), py::arg("precision"),
-      py::arg("stream"));
+      py::arg("dtype"), py::arg("stream"));
   m.def(
       "conv2d_wgrad",
       [](const py::tuple& geometry, Address x, Address dy, Address dw, Address db, Address workspace, Address x_mean,
-         Address x_rstd, Address x_gamma, Address x_beta, float x_slope, const std::string& precision, Address stream) {
-        const BatchNormTransform norm = transform_of(x_mean, x_rstd, x_gamma, x_beta, x_slope);
-        cuda::conv2d_wgrad(geometry_of(geometry), {at<const float>(x), given(norm)}, at<const float>(dy), at<float>(dw),
-                           at<float>(db), precision_of(precision), at<float>(workspace), stream_at(stream));
+         Address x_rstd, Address x_gamma, Address x_beta, float x_slope, const std::string& precision,
+         const std::string& dtype, Address stream) {
+        with_activations(dtype, [&](auto activations) {
+          const BatchNormTransform norm = transform_of(x_mean, x_rstd, x_gamma, x_beta, x_slope);
+          cuda::conv2d_wgrad(geometry_of(geometry), input_of(activations.in(x), norm), activations.in(dy),
+                             at<float>(dw), at<float>(db), precision_of(precision), at<float>(workspace),
+                             stream_at(stream));
+        });
       },
       py::arg("geometry"), py::arg("x"), py::arg("dy"), py::arg("dw"), py::arg("db"), py::arg("workspace"),
       py::arg("x_mean"), py::arg("x_rstd"), py::arg("x_gamma"), py::arg("x_beta"), py::arg("x_slope"),
-      py::arg("precision"), py::arg("stream"));
+      py::arg("precision"), py::arg("dtype"), py::arg("stream"));
   m.def(
       "conv2d_backward",
       [](const py::tuple& geometry, Address x, Address dy, Address w, Address dx, Address dw, Address db,
          Address workspace, Address x_mean, Address x_rstd, Address x_gamma, Address x_beta, float x_slope,
          Address x_dgamma, Address x_dbeta, Address x_coefficients, Address y, Address y_mean, Address y_rstd,
          Address y_gamma, Address y_beta, float y_slope, Address y_coefficients, const std::string& precision,
-         Address stream) {
-        const Conv2DGeometry g = geometry_of(geometry);
-        const BatchNormTransform x_norm = transform_of(x_mean, x_rstd, x_gamma, x_beta, x_slope);
-        const BatchNormTransform y_norm = transform_of(y_mean, y_rstd, y_gamma, y_beta, y_slope);
-        const BatchNormGradients x_gradients = gradients_of(x_dgamma, x_dbeta, x_coefficients, g.c);
-        const BatchNormGradients y_gradients = gradients_of(0, 0, y_coefficients, g.k);
-        Conv2DBackward arguments = {};
-        arguments.x = {at<const float>(x), given(x_norm)};
-        arguments.dy = at<const float>(dy);
-        arguments.y = at<const float>(y);
-        arguments.y_norm = given(y_norm);
-        arguments.y_gradients = y_coefficients ? &y_gradients : nullptr;
-        arguments.w = at<const float>(w);
-        arguments.dx = at<float>(dx);
-        arguments.dw = at<float>(dw);
-        arguments.db = at<float>(db);
-        arguments.x_gradients = x_coefficients ? &x_gradients : nullptr;
-        cuda::conv2d_backward(g, arguments, precision_of(precision), at<float>(workspace), stream_at(stream));
+         const std::string& dtype, Address stream) {
+        with_activations(dtype, [&](auto activations) {
+          const Conv2DGeometry g = geometry_of(geometry);
+          const BatchNormTransform x_norm = transform_of(x_mean, x_rstd, x_gamma, x_beta, x_slope);
+          const BatchNormTransform y_norm = transform_of(y_mean, y_rstd, y_gamma, y_beta, y_slope);
+          const BatchNormGradients x_gradients = gradients_of(x_dgamma, x_dbeta, x_coefficients, g.c);
+          const BatchNormGradients y_gradients = gradients_of(0, 0, y_coefficients, g.k);
+          Conv2DBackwardOf<typename decltype(activations)::Number> arguments = {};
+          arguments.x = input_of(activations.in(x), x_norm);
+          arguments.dy = activations.in(dy);
+          arguments.y = activations.in(y);
+          arguments.y_norm = given(y_norm);
+          arguments.y_gradients = y_coefficients ? &y_gradients : nullptr;
+          arguments.w = at<const float>(w);
+          arguments.dx = activations.out(dx);
+          arguments.dw = at<float>(dw);
+          arguments.db = at<float>(db);
+          arguments.x_gradients = x_coefficients ? &x_gradients : nullptr;
+          cuda::conv2d_backward(g, arguments, precision_of(precision), at<float>(workspace), stream_at(stream));
+        });
       },
       py::arg("geometry"), py::arg("x"), py::arg("dy"), py::arg("w"), py::arg("dx"), py::arg("dw"), py::arg("db"),
       py::arg("workspace"), py::arg("x_mean"), py::arg("x_rstd"), py::arg("x_gamma"), py::arg("x_beta"),
       py::arg("x_slope"), py::arg("x_dgamma"), py::arg("x_dbeta"), py::arg("x_coefficients"), py::arg("y"),
       py::arg("y_mean"), py::arg("y_rstd"), py::arg("y_gamma"), py::arg("y_beta"), py::arg("y_slope"),
-      py::arg("y_coefficients"), py::arg("precision"), py::arg("stream"));
+      py::arg("y_coefficients"), py::arg("precision"), py::arg("dtype"), py::arg("stream"));
 
   m.def(
       "conv2d_fprop_workspace_bytes",
