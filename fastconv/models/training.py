@@ -14,6 +14,7 @@ from fastconv import device, losses, optimizers, rng
 from fastconv.models import data, loops, structure
 from fastconv.models.interrupt import Interrupt
 from fastconv.models.objective import Objective
+from fastconv.plan import precision
 from fastconv.plan.executor import Executor
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Trainer:
     def __init__(self):
         self.optimizer = None
         self.loss = None
+        self.dtype_policy = "float32"
         self.objective: Objective | None = None
         self.compile_arguments: dict[str, Any] | None = None  # as they were given
         self.stop_training = False
@@ -56,6 +58,7 @@ class Trainer:
         steps_per_execution: int = 1,
         jit_compile: bool | str = "auto",
         auto_scale_loss: bool = True,
+        dtype_policy: str | None = None,
     ) -> None:
         """Sets how the model learns.
 
@@ -71,6 +74,9 @@ class Trainer:
             steps_per_execution: see `run_eagerly`.
             jit_compile: see `run_eagerly`.
             auto_scale_loss: see `run_eagerly`.
+            dtype_policy: "float32" (None), or on a GPU "mixed_bfloat16": activations and their gradients are stored and
+                multiplied in bfloat16, which has 8 significant bits and takes half the memory; weights, their
+                gradients, sums, statistics and the loss stay float32.
 
         Raises:
             ValueError: on an unknown name, listing the known ones.
@@ -79,7 +85,10 @@ class Trainer:
         """
         optimizer = optimizers.get(optimizer)
         objective = Objective(loss, loss_weights, metrics, weighted_metrics, self.output_names)
-        self.optimizer, self.loss, self.objective = optimizer, loss, objective  # all or none
+        policy = precision.check_policy(dtype_policy)
+        if policy != "float32":
+            precision.require_kernels(policy, device.ops())
+        self.optimizer, self.loss, self.objective, self.dtype_policy = optimizer, loss, objective, policy  # all or none
         self.compile_arguments = {
             "optimizer": optimizer,
             "loss": loss,
@@ -112,7 +121,7 @@ class Trainer:
         if before is None or before.ops is not ops:
             model = weakref.proxy(self)  # no cycle: a dropped model gives its memory back at once
             state = self._saved_state if before is None else before.state()
-            settings = {"state": state, "frozen": self.frozen}
+            settings = {"state": state, "frozen": self.frozen, "policy": self.dtype_policy}
             self._executor, self._saved_state = Executor(model, ops, self.objective, self.optimizer, **settings), None
             if self.optimizer is not None:
                 self.optimizer.attach(self._executor)

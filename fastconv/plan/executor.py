@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv import regularizers, rng
 from fastconv.plan import fuse as fusions
+from fastconv.plan import precision
 from fastconv.plan.arena import Arena
 from fastconv.plan.gradients import Backward
 from fastconv.plan.graph import Buffer, Graph
@@ -31,6 +32,7 @@ class Executor:
         fuse: names of the fusions to apply (`fastconv.plan.fuse`).
         dtype: of "float" buffers.
         frozen: weights that do not learn.
+        policy: "float32", or "mixed_bfloat16" for activations in bfloat16 (`fastconv.plan.precision`).
         state: of training, from `state()` of an executor of the same model on another backend; None starts afresh.
     """
 
@@ -44,7 +46,10 @@ class Executor:
         dtype=np.float32,
         state=None,
         frozen=frozenset(),
+        policy="float32",
     ):
+        precision.require_kernels(policy, ops)
+        self._policy = policy
         self.model, self.ops, self.objective, self.optimizer = model, ops, objective, optimizer
         self._fuse, self._dtype, self.memory = fuse, np.dtype(dtype), ops.memory
         self.arena = Arena(self.memory)
@@ -185,6 +190,8 @@ class Executor:
             if self.store.learning:
                 self.optimizer.emit(graph, w, dw, self.store.places)
             fusions.fuse(graph, fusions.WHOLE, self._fuse, self.ops)
+        if self._policy == "mixed_bfloat16":
+            precision.store_as_bfloat16(graph)
         return graph
 
     def _external(self, buffer: Buffer):

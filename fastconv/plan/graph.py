@@ -11,7 +11,7 @@ class Buffer:
     kind says who owns the memory: "activation" (the arena, from first write to last read), "input" (the arena, filled
     before the first step), "weight" and "gradient" (the parameter store), "state" (an array that outlives steps:
     learning rate, step number, seeds, optimizer slots), "constant" (an array that never changes, its owner).
-    dtype "float" is the plan's (float32; float64 in tests of the reference).
+    dtype "float" is the plan's (float32; float64 in tests of the reference), "bfloat16" half a float32 (precision.py).
     """
 
     __slots__ = ("base", "dtype", "kind", "name", "owner", "shape", "start")

@@ -12,6 +12,8 @@ from fastconv.ops.protocol import TAKES_WORKSPACE
 from fastconv.plan.arena import Arena, Layout
 from fastconv.plan.graph import Buffer, Graph, Step
 
+_STORAGE = {"bfloat16": np.uint16}  # NumPy has no such numbers: arrays have their bits
+
 
 class Plan:
     """The calls of one graph.
@@ -53,7 +55,7 @@ class Plan:
         return self.slots[len(self.graph.inputs) :][: len(self.graph.targets)]
 
     def dtype_of(self, buffer: Buffer) -> np.dtype:
-        return self._float if buffer.dtype == "float" else np.dtype(buffer.dtype)
+        return self._float if buffer.dtype == "float" else np.dtype(_STORAGE.get(buffer.dtype, buffer.dtype))
 
     def _add_workspace(self, step: Step) -> None:
         if step.op not in TAKES_WORKSPACE:

@@ -57,36 +57,62 @@ def require_kernels(policy: str, ops: Any) -> None:
 
 
 def store_as_bfloat16(graph: Graph) -> None:
-    """Makes the activations of `graph` bfloat16 where the step that writes them can, and casts where others read them.
+    """Makes activations of `graph` bfloat16 where all steps that write them can, and casts where a step needs the other.
 
-    A buffer that a cast makes is made once; the view of a buffer is of its type.
+    What a cast makes is made once, before the first step that needs it; a view is of the type of what it shows.
     """
     casts: dict[Buffer, Buffer] = {}
-    steps: list[Step] = []  # those of the graph, and casts before the first that needs them
+    steps: list[Step] = []
 
     def cast(x: Buffer) -> Buffer:
         if x not in casts:
-            to = "float" if x.root.dtype == "bfloat16" else "bfloat16"
-            casts[x] = Buffer(f"{x.name} as {to}", x.shape, dtype=to)
+            casts[x] = _other(x)
             steps.append(Step("cast", {"x": x}, {"y": casts[x]}, {}))
         return casts[x]
 
+    for root in _written_as_bfloat16(graph):
+        root.dtype = "bfloat16"
     for step in graph.steps:
-        stored = STORED.get(step.op, ())
-        for name, buffer in step.writes.items():
-            if name in stored and _is_tensor(buffer):
-                buffer.root.dtype = "bfloat16"
+        for buffer in (b for b in step.buffers() if b.base is not None):
+            buffer.dtype = buffer.root.dtype
         if step.op == "view":
-            step.writes["y"].dtype = step.reads["x"].root.dtype
-        else:
-            for name, buffer in step.reads.items():
-                wanted = "bfloat16" if name in stored else "float"
-                if _is_tensor(buffer) and buffer.root.dtype != wanted:
-                    step.reads[name] = cast(buffer)
+            steps.append(step)
+            continue
+        for name in _of_the_other_type(step.op, step.reads):
+            step.reads[name] = cast(step.reads[name])
         steps.append(step)
-    if graph.y is not None and graph.y.root.dtype == "bfloat16":
-        graph.y = cast(graph.y)
+        for name in _of_the_other_type(step.op, step.writes):
+            buffer = step.writes[name]
+            step.writes[name] = _other(buffer)
+            steps.append(Step("cast", {"x": step.writes[name]}, {"y": buffer}, {}))
+    graph.outputs = [cast(b) if b.dtype == "bfloat16" else b for b in graph.outputs]
     graph.steps = steps
+
+
+def _written_as_bfloat16(graph: Graph) -> list[Buffer]:
+    """The buffers that steps with kernels for it alone write."""
+    wide, narrow = set(), {}
+    for step in graph.steps:
+        for name, buffer in step.writes.items():
+            if step.op == "view" or not _is_tensor(buffer):
+                continue
+            if name in STORED.get(step.op, ()):
+                narrow[buffer.root] = None
+            else:
+                wide.add(buffer.root)
+    return [root for root in narrow if root not in wide]
+
+
+def _of_the_other_type(op: str, arguments: dict[str, Buffer]) -> list[str]:
+    """The names of the arguments that are not what the op takes."""
+    stored = STORED.get(op, ())
+    return [k for k, b in arguments.items() if _is_tensor(b) and (b.dtype == "bfloat16") != (k in stored)]
+
+
+def _other(x: Buffer) -> Buffer:
+    """A buffer for the same numbers in the other type."""
+    dtype = "float" if x.dtype == "bfloat16" else "bfloat16"
+    return Buffer(f"{x.name} in {dtype}", x.shape, dtype=dtype)
 
 
 def _is_tensor(buffer: Buffer) -> bool:
