@@ -80,6 +80,7 @@ class Trainer:
 
         Raises:
             ValueError: on an unknown name, listing the known ones.
+            RuntimeError: on "mixed_bfloat16" where models run on the CPU.
 
         >>> model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
         """

@@ -57,7 +57,7 @@ def require_kernels(policy: str, ops: Any) -> None:
 
 
 def store_as_bfloat16(graph: Graph) -> None:
-    """Makes activations of `graph` bfloat16 where all steps that write them can, and casts where a step needs the other.
+    """Makes activations bfloat16 where all steps that write them can, and casts them where a step needs the other.
 
     What a cast makes is made once, before the first step that needs it; a view is of the type of what it shows.
     """

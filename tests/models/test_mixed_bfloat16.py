@@ -54,7 +54,7 @@ def small(policy="mixed_bfloat16"):
         layers.Dense(3, activation="softmax"),
     ]
     model = Sequential(parts)
-    model.compile(optimizers.Adam(0.01), "sparse_categorical_crossentropy", ["accuracy"], dtype_policy=policy)
+    model.compile(optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"], dtype_policy=policy)
     return model
 
 

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fastconv import layers, losses, models, optimizers
+from fastconv import layers, models, optimizers
 from fastconv.models import networks
+from fastconv.models.objective import Objective
 from fastconv.ops import get_ops
 from fastconv.plan import fuse, precision
 from fastconv.plan.executor import Executor
@@ -24,8 +25,8 @@ class CudaPlans(type(get_ops("cpu"))):
 
 
 def plan_of(model, mode="train", policy="mixed_bfloat16", fused=fuse.ALL, batch=2):
-    loss, optimizer = losses.SparseCategoricalCrossentropy(), optimizers.SGD()
-    return Executor(model, CudaPlans(), loss, optimizer, fused, policy=policy)._unbound_plan(mode, batch)
+    objective, optimizer = Objective("sparse_categorical_crossentropy"), optimizers.SGD()
+    return Executor(model, CudaPlans(), objective, optimizer, fused, policy=policy)._unbound_plan(mode, batch)
 
 
 def small():
@@ -64,7 +65,7 @@ def test_casts_stand_at_the_images_the_logits_and_their_gradient():
 
 def test_what_predict_returns_is_float32():
     plan = plan_of(models.Model(image := layers.Input((3,)), layers.Dense(5)(image)), "predict")
-    assert plan.steps[-1].op == "cast" and plan.dtype_of(plan.graph.y) == np.float32
+    assert plan.steps[-1].op == "cast" and plan.dtype_of(plan.graph.outputs[0]) == np.float32
 
 
 def test_a_buffer_is_cast_once():
@@ -76,9 +77,9 @@ def test_a_buffer_is_cast_once():
 
 
 def test_a_view_is_of_the_type_of_what_it_shows():
-    graph = Graph("predict", (2, 6))
+    graph = Graph("predict", [(2, 6)])
     y = graph.buffer((2, 6), "y")
-    graph.emit("leaky_relu_forward", {"y": y}, x=graph.x, slope=0.3)
+    graph.emit("leaky_relu_forward", {"y": y}, x=graph.inputs[0], slope=0.3)
     flat = graph.view(y, (12,), "flat")
     precision.store_as_bfloat16(graph)
     assert flat.dtype == "bfloat16"
