@@ -13,6 +13,7 @@ from report import note, spread
 QUICK_SYSTEMS = (
     "fastconv-highest",
     "fastconv-high",
+    "fastconv-bf16",
     "torch",
     "torch-tf32",
     "torch-bf16",

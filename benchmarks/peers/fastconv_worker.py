@@ -18,6 +18,7 @@ class FastConv(worker.System):
         # of gpu.py
         "highest": "epoch: fit; step: the captured steps of fit; products accurate to float32",
         "high": "as fastconv-highest, products in TF32",
+        "bf16": 'as fastconv-highest, dtype_policy="mixed_bfloat16"',
     }
 
     def begin(self, threads):
@@ -28,7 +29,8 @@ class FastConv(worker.System):
         except RuntimeError as error:
             raise worker.Unavailable(str(error)) from error
         fastconv.config.set_num_threads(threads)
-        if self.variant:
+        self.policy = "mixed_bfloat16" if self.variant == "bf16" else None
+        if self.variant in ("highest", "high"):
             fastconv.config.set_float32_matmul_precision(self.variant)
         self.fastconv = fastconv
         return {"fastconv": fastconv.__version__, "isa": fastconv.config.isa(), "numpy": np.__version__}
@@ -40,7 +42,7 @@ class FastConv(worker.System):
         model = factory(dropout=dropout) if self.network.startswith("cnn") else factory()
         model.set_weights(self.weights)
         adam = self.fastconv.optimizers.Adam(self.learning_rate)
-        model.compile(optimizer=adam, loss="categorical_crossentropy", metrics=["accuracy"])
+        model.compile(optimizer=adam, loss="categorical_crossentropy", metrics=["accuracy"], dtype_policy=self.policy)
         return model
 
     def losses(self, steps):
