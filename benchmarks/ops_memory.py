@@ -85,6 +85,31 @@ def pooling(shape, rng) -> list[Kernel]:
     ]
 
 
+def depthwise(shape, rng) -> list[Kernel]:
+    """A depthwise 3x3 convolution of images of this shape."""
+    g = geometry.depthwise_conv2d(shape, 1, 3, padding="same")
+    x, dy, y = rng.random(shape, np.float32), rng.random(shape, np.float32), np.empty(shape, np.float32)
+    w, b = rng.random((3, 3, g.c, 1), np.float32), np.zeros(g.c, np.float32)
+    work = workspace("depthwise_conv2d_wgrad", {}, {"geometry": g})
+    return [
+        Kernel("depthwise_conv2d_fprop", lambda: OPS.depthwise_conv2d_fprop(g, x, w, b, y), 2 * x.nbytes),
+        Kernel("depthwise_conv2d_dgrad", lambda: OPS.depthwise_conv2d_dgrad(g, dy, w, y), 2 * x.nbytes),
+        Kernel("depthwise_conv2d_wgrad", lambda: OPS.depthwise_conv2d_wgrad(g, x, dy, w, work), 2 * x.nbytes),
+    ]
+
+
+def copies(shape, rng) -> list[Kernel]:
+    """Images of this shape in another order."""
+    x, y = rng.random(shape, np.float32), np.empty(shape, np.float32)
+    phases = np.empty((4 * shape[0], *(-(-size // 2) for size in shape[1:3]), shape[-1]), np.float32)
+    halves, none = (2, 2), (0, 0)
+    return [
+        Kernel("space_to_batch", lambda: OPS.space_to_batch(x, phases, halves, none), x.nbytes + phases.nbytes),
+        Kernel("batch_to_space", lambda: OPS.batch_to_space(phases, y, halves, none), x.nbytes + phases.nbytes),
+        Kernel("swap_axes", lambda: OPS.swap_axes(x, y, shape[0] * shape[1] * shape[2], 2), 2 * x.nbytes),
+    ]
+
+
 def losses(shape, rng) -> list[Kernel]:
     """Softmax, losses and metrics of rows of this shape."""
     x, y, dx = (rng.random(shape, np.float32) for _ in range(3))
@@ -125,7 +150,7 @@ def cases(batch: int) -> list[tuple[Callable, tuple[int, ...]]]:
     return [
         *((normalization, shape) for shape in (*images, (batch, 128))),
         *((activations, shape) for shape in images),
-        *((pooling, shape) for shape in images),
+        *((make, shape) for make in (pooling, copies, depthwise) for shape in images),
         *((losses, (rows, 10)) for rows in (batch, 128 * batch)),
         *((optimizers, (weights,)) for weights in (592_554, 16_000_000)),
     ]

@@ -98,6 +98,26 @@ def check_data_format(data_format: str | None) -> str:
     return "channels_last"
 
 
+def dilated(kernel_size: Sequence[int], dilation: Sequence[int]) -> tuple[int, ...]:
+    """The sizes of a window whose taps are `dilation` pixels apart.
+
+    >>> dilated((3, 5), (2, 1))
+    (5, 5)
+    """
+    return tuple((taps - 1) * step + 1 for taps, step in zip(kernel_size, dilation, strict=True))
+
+
+def transposed_size(size: int, kernel: int, stride: int, padding: str, output_padding: int | None) -> int:
+    """Output size of a transposed convolution along one axis: Keras' rule.
+
+    >>> transposed_size(7, 3, 2, "same", None)
+    14
+    """
+    if output_padding is None:
+        return size * stride if padding == "same" else (size - 1) * stride + max(kernel, stride)
+    return (size - 1) * stride + (kernel % 2 if padding == "same" else kernel) + output_padding
+
+
 def window(size: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
     """Output size and zeros before the first element, along one axis.
 
@@ -148,6 +168,21 @@ def conv2d(
         if math.prod(shape) >= 2**60:
             raise ValueError(f"conv2d: expected sizes of the {name} that fit in memory. Received: shape {shape}")
     return g
+
+
+def depthwise_conv2d(
+    x_shape: Sequence[int],
+    depth_multiplier: int,
+    kernel_size: int | Sequence[int],
+    strides: int | Sequence[int] = (1, 1),
+    padding: str = "valid",
+) -> Conv2DGeometry:
+    """The geometry of a depthwise convolution, with `depth_multiplier` filters for each channel.
+
+    Raises:
+        ValueError: as `conv2d`.
+    """
+    return conv2d(x_shape, x_shape[-1] * depth_multiplier, kernel_size, strides, padding)
 
 
 def pool2d(

@@ -8,9 +8,9 @@ import inspect
 import math
 from types import SimpleNamespace
 
+import image_ops
 import numpy as np
 
-from fastconv import geometry
 from fastconv.ops import get_ops
 
 # A signalling NaN: read by mistake it spoils the result, and arithmetic that writes it back changes its bits.
@@ -115,10 +115,7 @@ OUTPUTS = {
     "leaky_relu_backward": _like("dx", "dy"),
     "activation_forward": _like("y", "x"),
     "activation_backward": _like("dx", "dy"),
-    "maxpool2d_forward": lambda arguments: dict.fromkeys(("y", "index"), arguments["geometry"].y_shape),
-    "maxpool2d_backward": lambda arguments: {"dx": arguments["geometry"].x_shape},
-    "avgpool2d_forward": lambda arguments: {"y": arguments["geometry"].y_shape},
-    "avgpool2d_backward": lambda arguments: {"dx": arguments["geometry"].x_shape},
+    "swap_axes": _like("y", "x"),
     "softmax_forward": _like("y", "x"),
     "softmax_backward": _like("dx", "dy"),
     "softmax_xent": _loss_shapes,
@@ -142,13 +139,13 @@ OUTPUTS = {
     "clip_by_norm": lambda arguments: {},
     "clip_by_value": lambda arguments: {},
     "penalty": lambda arguments: {"totals": (1,)},
+    **image_ops.OUTPUTS,
 }
 
-# Ops on images, whose examples are made from the shape of one.
-IMAGES = tuple(op for op in OUTPUTS if "pool2d" in op)
+IMAGES = tuple(image_ops.OUTPUTS)  # ops whose examples are made from the shape of images
 
 # Ops on rows of samples, of two axes here.
-ROWS = tuple(op for op in OUTPUTS if op.startswith(("softmax", "categorical", "loss", "confusion")))
+ROWS = tuple(op for op in OUTPUTS if op.startswith(("softmax", "categorical", "loss", "confusion", "swap")))
 
 # Arguments that an op updates in place.
 UPDATED = {
@@ -300,18 +297,6 @@ def conv2d_source_example(rng, source, stride: int, filters: int = 5, offset: fl
     return example("conv2d_backward", rng, shape) | arrays | given
 
 
-def _image_example(op: str, rng, shape) -> dict:
-    pool = geometry.pool2d(shape, 3, 2, "same")
-    x, dy = float32(rng, *shape), float32(rng, *pool.y_shape)
-    index = REFERENCE.run("maxpool2d_forward", geometry=pool, x=x).index
-    return {"geometry": pool} | {
-        "maxpool2d_forward": {"x": x},
-        "maxpool2d_backward": {"dy": dy, "index": index},
-        "avgpool2d_forward": {"x": x, "mean": True},
-        "avgpool2d_backward": {"dy": dy, "mean": True},
-    }[op]
-
-
 def example(op: str, rng, shape) -> dict:
     """Arguments of `op` with random numbers.
 
@@ -344,7 +329,7 @@ def example(op: str, rng, shape) -> dict:
         return {name: np.abs(float32(rng, *size)) for name in names}
 
     if op in IMAGES:
-        return _image_example(op, rng, shape)
+        return image_ops.example(op, rng, shape, float32)
     channels, rate, step = shape[-1:], np.array([0.01], np.float32), np.array([3])
     size = math.prod(shape)
     ranges = np.array([[0, shape[0] // 3], [shape[0] // 3, shape[0] // 2], [shape[0] // 2 + 1, shape[0]]])
@@ -367,6 +352,7 @@ def example(op: str, rng, shape) -> dict:
         "leaky_relu_backward": lambda: arrays("dy", "x") | {"slope": 0.3},
         "activation_forward": lambda: arrays("x") | {"function": "elu", "parameters": (1.0,)},
         "activation_backward": lambda: arrays("dy", "x") | {"function": "elu", "parameters": (1.0,)},
+        "swap_axes": lambda: arrays("x") | {"rows": shape[0], "columns": math.prod(shape[1:-1])},
         "softmax_forward": lambda: arrays("x"),
         "softmax_backward": lambda: arrays("dy", "y"),
         "softmax_xent": lambda: arrays("x") | {"labels": labels},

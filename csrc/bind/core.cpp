@@ -13,6 +13,8 @@ void register_conv2d(py::module_& m);
 void register_leaky_relu(py::module_& m);
 void register_activation(py::module_& m);
 void register_batchnorm(py::module_& m);
+void register_layout(py::module_& m);
+void register_depthwise_conv2d(py::module_& m);
 void register_pool2d(py::module_& m);
 void register_softmax_xent(py::module_& m);
 void register_loss(py::module_& m);
@@ -41,6 +43,8 @@ PYBIND11_MODULE(_core, m) {
   bind::register_leaky_relu(m);
   bind::register_activation(m);
   bind::register_batchnorm(m);
+  bind::register_layout(m);
+  bind::register_depthwise_conv2d(m);
   bind::register_pool2d(m);
   bind::register_softmax_xent(m);
   bind::register_loss(m);

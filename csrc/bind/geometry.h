@@ -21,6 +21,13 @@ inline Conv2DGeometry geometry_of(const pybind11::tuple& t) {
   return g;
 }
 
+// That of a depthwise convolution: each channel has as many filters.
+inline Conv2DGeometry depthwise_geometry_of(const pybind11::tuple& t) {
+  const Conv2DGeometry g = geometry_of(t);
+  require(g.k % g.c == 0, "depthwise_conv2d", "a multiple of the channels as k", g.k);
+  return g;
+}
+
 // That of a pooling: windows have pixels inside the image, and few enough that a float numbers them.
 inline Conv2DGeometry pool_geometry_of(const pybind11::tuple& t) {
   constexpr int64_t kMostTaps = 1 << 24;

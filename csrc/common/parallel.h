@@ -22,4 +22,15 @@ void parallel_for(int64_t items, int max_threads, Body&& body) noexcept {
       [](void* context, int64_t item, int thread) { (*static_cast<Function*>(context))(item, thread); }, &body);
 }
 
+// Calls body(begin, end) for ranges of [0, rows): each of as many rows of `floats` numbers as make 64 KiB, or of one.
+template <typename Body>
+void parallel_for_rows(int64_t rows, int64_t floats, Body&& body) noexcept {
+  constexpr int64_t kChunk = 16 * 1024;
+  const int64_t count = floats < kChunk ? kChunk / floats : 1;
+  parallel_for((rows + count - 1) / count, num_threads(), [&](int64_t item, int) {
+    const int64_t begin = item * count, end = begin + count;
+    body(begin, end < rows ? end : rows);
+  });
+}
+
 }  // namespace fastconv

@@ -6,6 +6,7 @@ namespace fastconv::FASTCONV_ISA {
 namespace {
 
 struct WholeVector {
+  static constexpr int n = kLanes;
   f32v load(const float* p) const noexcept { return FASTCONV_ISA::load(p); }
   void store(float* p, f32v v) const noexcept { FASTCONV_ISA::store(p, v); }
 };

@@ -30,4 +30,13 @@ FASTCONV_HOST_DEVICE static inline Span<Int> windows_of(Int pixel, Int stride, I
   return {first < 0 ? 0 : first / stride + 1, last < outputs ? last : outputs};
 }
 
+// The outputs whose tap number `tap` lies inside the image.
+template <typename Int>
+FASTCONV_HOST_DEVICE static inline Span<Int> outputs_of(Int tap, Int stride, Int pad, Int size, Int outputs) {
+  const Int before = pad - tap, last = size - 1 + before;
+  const Int begin = before > 0 ? (before + stride - 1) / stride : 0;
+  const Int end = last < 0 ? 0 : last / stride + 1 < outputs ? last / stride + 1 : outputs;
+  return {begin, end < begin ? begin : end};
+}
+
 }  // namespace fastconv

@@ -7,39 +7,30 @@
 namespace fastconv {
 namespace {
 
-constexpr int64_t kChunk = 16 * 1024;  // numbers that an item reads, 64 KiB
-
-// Calls kernel(begin, end) for all of `rows`, each of which reads `floats` numbers.
-template <typename Kernel>
-void for_each_row(int64_t rows, int64_t floats, Kernel&& kernel) {
-  const int64_t rows_per_item = std::max<int64_t>(1, kChunk / floats);
-  parallel_for((rows + rows_per_item - 1) / rows_per_item, num_threads(),
-               [&](int64_t item, int) { kernel(item * rows_per_item, std::min((item + 1) * rows_per_item, rows)); });
-}
-
 int64_t window_row_floats(const Conv2DGeometry& g) { return std::min(g.r, g.h) * g.w * g.c; }
 
 }  // namespace
 
 void maxpool2d_forward(const Conv2DGeometry& g, const float* x, float* y, float* index) {
   const auto kernel = FASTCONV_PICK(maxpool2d_forward_rows);
-  for_each_row(g.n * g.p, window_row_floats(g),
-               [&](int64_t begin, int64_t end) { kernel(g, x, y, index, begin, end); });
+  parallel_for_rows(g.n * g.p, window_row_floats(g),
+                    [&](int64_t begin, int64_t end) { kernel(g, x, y, index, begin, end); });
 }
 
 void maxpool2d_backward(const Conv2DGeometry& g, const float* dy, const float* index, float* dx) {
   const auto kernel = FASTCONV_PICK(maxpool2d_backward_rows);
-  for_each_row(g.n * g.h, g.w * g.c, [&](int64_t begin, int64_t end) { kernel(g, dy, index, dx, begin, end); });
+  parallel_for_rows(g.n * g.h, g.w * g.c, [&](int64_t begin, int64_t end) { kernel(g, dy, index, dx, begin, end); });
 }
 
 void avgpool2d_forward(const Conv2DGeometry& g, const float* x, float* y, bool mean) {
   const auto kernel = FASTCONV_PICK(avgpool2d_forward_rows);
-  for_each_row(g.n * g.p, window_row_floats(g), [&](int64_t begin, int64_t end) { kernel(g, x, y, mean, begin, end); });
+  parallel_for_rows(g.n * g.p, window_row_floats(g),
+                    [&](int64_t begin, int64_t end) { kernel(g, x, y, mean, begin, end); });
 }
 
 void avgpool2d_backward(const Conv2DGeometry& g, const float* dy, float* dx, bool mean) {
   const auto kernel = FASTCONV_PICK(avgpool2d_backward_rows);
-  for_each_row(g.n * g.h, g.w * g.c, [&](int64_t begin, int64_t end) { kernel(g, dy, dx, mean, begin, end); });
+  parallel_for_rows(g.n * g.h, g.w * g.c, [&](int64_t begin, int64_t end) { kernel(g, dy, dx, mean, begin, end); });
 }
 
 }  // namespace fastconv

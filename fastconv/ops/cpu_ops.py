@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 from fastconv import _core
+from fastconv.ops.grouped_conv2d import GroupedConv2D
 from fastconv.ops.memory import HOST
 
 
-class CpuOps:
+class CpuOps(GroupedConv2D):
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "cpu"
@@ -19,7 +20,7 @@ class CpuOps:
         return _core.num_threads(), _core.conv2d_allows_winograd()  # workspaces are sized for them
 
     def workspace_bytes(self, op, shapes, attrs):
-        geometry, given = attrs.get("geometry"), shapes.keys()
+        op, geometry, given = op.removeprefix("grouped_"), attrs.get("geometry"), shapes.keys()
         if op == "conv2d_fprop":
             return _core.conv2d_fprop_workspace_bytes(geometry, "x_mean" in given, "mean" in given)
         if op == "conv2d_dgrad":
@@ -38,6 +39,8 @@ class CpuOps:
             return _core.sum_workspace_bytes(attrs["extents"])
         if op == "penalty":
             return _core.penalty_workspace_bytes(math.prod(shapes["w"]), shapes["ranges"][0])
+        if op == "depthwise_conv2d_wgrad":
+            return _core.depthwise_conv2d_wgrad_workspace_bytes(geometry)
         return 0
 
     def conv2d_fprop(
@@ -160,6 +163,24 @@ class CpuOps:
 
     def avgpool2d_backward(self, geometry, dy, dx, mean):
         _core.avgpool2d_backward(geometry, dy, dx, mean)
+
+    def depthwise_conv2d_fprop(self, geometry, x, w, b, y):
+        _core.depthwise_conv2d_fprop(geometry, x, w, b, y)
+
+    def depthwise_conv2d_dgrad(self, geometry, dy, w, dx):
+        _core.depthwise_conv2d_dgrad(geometry, dy, w, dx)
+
+    def depthwise_conv2d_wgrad(self, geometry, x, dy, dw, workspace):
+        _core.depthwise_conv2d_wgrad(geometry, x, dy, dw, workspace)
+
+    def space_to_batch(self, x, y, dilation, padding):
+        _core.space_to_batch(x, y, dilation, padding)
+
+    def batch_to_space(self, x, y, dilation, padding):
+        _core.batch_to_space(x, y, dilation, padding)
+
+    def swap_axes(self, x, y, rows, columns):
+        _core.swap_axes(x, y, rows, columns)
 
     def softmax_forward(self, x, y):
         _core.softmax_forward(x, y)

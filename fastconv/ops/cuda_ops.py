@@ -17,11 +17,12 @@ from fastconv.ops.cuda_elementwise import CudaElementwise
 from fastconv.ops.cuda_losses import CudaLosses
 from fastconv.ops.cuda_optimizers import CudaOptimizers
 from fastconv.ops.cuda_spatial import CudaSpatial
+from fastconv.ops.grouped_conv2d import GroupedConv2D
 
 _WORD_TYPES = (FLOAT, np.dtype(np.int32))  # of labels
 
 
-class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpatial):
+class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpatial, GroupedConv2D):
     """See `fastconv.ops.protocol.Ops` for what each method computes.
 
     Args:
@@ -35,7 +36,7 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpati
         return (config.float32_matmul_precision(),)  # a captured graph has it built in
 
     def workspace_bytes(self, op, shapes, attrs):
-        geometry, given = attrs.get("geometry"), shapes.keys()
+        op, geometry, given = op.removeprefix("grouped_"), attrs.get("geometry"), shapes.keys()
         if op == "conv2d_fprop":
             return self._kernels.conv2d_fprop_workspace_bytes(geometry, "mean" in given)
         if op == "conv2d_dgrad":
@@ -53,6 +54,8 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpati
             return getattr(self._kernels, f"{op}_workspace_bytes")(shapes["ranges"][0])
         if op == "loss":
             return self._kernels.loss_workspace_bytes(math.prod(shapes["x"]))
+        if op == "depthwise_conv2d_wgrad":
+            return self._kernels.depthwise_conv2d_wgrad_workspace_bytes(geometry)
         return 0
 
     def batchnorm_forward(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastconv.ops.grouped_conv2d import GroupedConv2D
 from fastconv.ops.memory import HOST
 from fastconv.ops.numpy_elementwise import NumpyElementwise
 from fastconv.ops.numpy_losses import NumpyLosses
@@ -67,7 +68,7 @@ def philox_uniform(seed: int, stream: int, step: int, count: int) -> np.ndarray:
     return (words >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
 
 
-class NumpyOps(NumpyElementwise, NumpyLosses, NumpyOptimizers, NumpySpatial):
+class NumpyOps(NumpyElementwise, NumpyLosses, NumpyOptimizers, NumpySpatial, GroupedConv2D):
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "numpy"

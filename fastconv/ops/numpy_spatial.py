@@ -32,6 +32,17 @@ def _is_inside(geometry):
     return padded
 
 
+def _phases(images, batch, dilation, padding):
+    """The place of each pixel of the batch that is one of an image, and its place there."""
+    n, height, width, _ = images.shape
+    for at, line, column in np.ndindex(batch.shape[:3]):
+        phase, image = divmod(at, n)
+        h = line * dilation[0] + phase // dilation[1] - padding[0]
+        w = column * dilation[1] + phase % dilation[1] - padding[1]
+        if 0 <= h < height and 0 <= w < width:
+            yield (at, line, column), (image, h, w)
+
+
 class NumpySpatial:
     """The methods of `fastconv.ops.numpy_ops.NumpyOps` that take windows of images."""
 
@@ -73,3 +84,38 @@ class NumpySpatial:
         """How many pixels of each window lie inside the image."""
         is_inside = _is_inside(geometry)
         return sum(windows(geometry, is_inside, r, s) for r, s in taps(geometry))
+
+    def depthwise_conv2d_fprop(self, geometry, x, w, b, y):
+        padded, inside = padded_images(geometry, x.dtype)
+        padded[inside] = x
+        out = y.reshape(*geometry.y_shape[:3], geometry.c, -1)
+        out[...] = 0 if b is None else b.reshape(geometry.c, -1)
+        for r, s in taps(geometry):
+            out += windows(geometry, padded, r, s)[..., None] * w[r, s]
+
+    def depthwise_conv2d_dgrad(self, geometry, dy, w, dx):
+        padded, inside = padded_images(geometry, dy.dtype)
+        dy = dy.reshape(*geometry.y_shape[:3], geometry.c, -1)
+        for r, s in taps(geometry):
+            windows(geometry, padded, r, s)[...] += (dy * w[r, s]).sum(axis=-1)
+        dx[...] = padded[inside]
+
+    def depthwise_conv2d_wgrad(self, geometry, x, dy, dw, workspace):
+        padded, inside = padded_images(geometry, x.dtype)
+        padded[inside] = x
+        dy = dy.reshape(*geometry.y_shape[:3], geometry.c, -1)
+        for r, s in taps(geometry):
+            dw[r, s] = (windows(geometry, padded, r, s)[..., None] * dy).sum(axis=(0, 1, 2))
+
+    def space_to_batch(self, x, y, dilation, padding):
+        y[...] = 0
+        for to, source in _phases(x, y, dilation, padding):
+            y[to] = x[source]
+
+    def batch_to_space(self, x, y, dilation, padding):
+        y[...] = 0
+        for source, to in _phases(y, x, dilation, padding):
+            y[to] = x[source]
+
+    def swap_axes(self, x, y, rows, columns):
+        y.reshape(columns, rows, -1)[...] = x.reshape(rows, columns, -1).swapaxes(0, 1)

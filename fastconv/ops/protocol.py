@@ -25,6 +25,10 @@ TAKES_WORKSPACE = frozenset(
         "sum_forward",
         "penalty",
         "loss",
+        "depthwise_conv2d_wgrad",
+        "grouped_conv2d_fprop",
+        "grouped_conv2d_dgrad",
+        "grouped_conv2d_wgrad",
     )
 )
 
@@ -190,6 +194,33 @@ class Ops(Protocol):
     def maxpool2d_backward(self, geometry: Conv2DGeometry, dy: Array, index: Array, dx: Array) -> None: ...
     def avgpool2d_forward(self, geometry: Conv2DGeometry, x: Array, y: Array, mean: bool) -> None: ...
     def avgpool2d_backward(self, geometry: Conv2DGeometry, dy: Array, dx: Array, mean: bool) -> None: ...
+
+    # ---- depthwise_conv2d: m = k / c filters for each channel, w (R, S, C, M);
+    # y[n,p,q,c*m+j] = b[c*m+j] + sum_{r,s} x[n, p*stride_h + r - pad_top, q*stride_w + s - pad_left, c] w[r,s,c,j]
+    def depthwise_conv2d_fprop(self, geometry: Conv2DGeometry, x: Array, w: Array, b: Array, y: Array) -> None: ...
+    def depthwise_conv2d_dgrad(self, geometry: Conv2DGeometry, dy: Array, w: Array, dx: Array) -> None: ...
+    def depthwise_conv2d_wgrad(
+        self, geometry: Conv2DGeometry, x: Array, dy: Array, dw: Array, workspace: Array
+    ) -> None: ...
+
+    # ---- copies. space_to_batch: the pixels of x that are `dilation` apart become images of their own, one for each
+    # phase (i, j): y[(i * dilation[1] + j) * N + n, h, w] = x[n, h * dilation[0] + i - padding[0],
+    # w * dilation[1] + j - padding[1]], 0 beyond the image. batch_to_space is the way back, and the gradient.
+    # swap_axes: x is (rows, columns, ...), y (columns, rows, ...)
+    def space_to_batch(self, x: Array, y: Array, dilation: tuple[int, int], padding: tuple[int, int]) -> None: ...
+    def batch_to_space(self, x: Array, y: Array, dilation: tuple[int, int], padding: tuple[int, int]) -> None: ...
+    def swap_axes(self, x: Array, y: Array, rows: int, columns: int) -> None: ...
+
+    # ---- as many convolutions as x, w and y have first entries, all of `geometry`; b and db have theirs in a row
+    def grouped_conv2d_fprop(
+        self, geometry: Conv2DGeometry, x: Array, w: Array, b: Array, y: Array, workspace: Array
+    ) -> None: ...
+    def grouped_conv2d_dgrad(
+        self, geometry: Conv2DGeometry, dy: Array, w: Array, dx: Array, workspace: Array
+    ) -> None: ...
+    def grouped_conv2d_wgrad(
+        self, geometry: Conv2DGeometry, x: Array, dy: Array, dw: Array, db: Array, workspace: Array
+    ) -> None: ...
 
     # ---- softmax over the last axis
     def softmax_forward(self, x: Array, y: Array) -> None: ...

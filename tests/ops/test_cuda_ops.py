@@ -23,6 +23,8 @@ REDUCTIONS = [  # op, shape, kernel, barriers
     ("confusion", (1100, 2), "confusion", 2),
     ("loss", (33, 10), "loss", 1),
     ("loss", (33, 10), "loss_finish", 1),
+    ("depthwise_conv2d_wgrad", (2, 9, 8, 5), "depthwise_conv2d_sums", 1),
+    ("depthwise_conv2d_wgrad", (2, 9, 8, 5), "depthwise_conv2d_finish", 1),
     ("adam_update", (100,), "adam_update", 1),
     ("clip_by_norm", (5003,), "clip_sums", 1),
     ("clip_by_norm", (5003,), "clip_scale", 1),

@@ -17,6 +17,8 @@ void register_cuda_binary(py::module_& m);
 void register_cuda_sum(py::module_& m);
 void register_cuda_copy_columns(py::module_& m);
 void register_cuda_optimizer(py::module_& m);
+void register_cuda_layout(py::module_& m);
+void register_cuda_depthwise_conv2d(py::module_& m);
 void register_cuda_pool2d(py::module_& m);
 void register_cuda_softmax_xent(py::module_& m);
 void register_cuda_loss(py::module_& m);
@@ -42,6 +44,8 @@ PYBIND11_MODULE(FASTCONV_CUDA_MODULE, m) {
   register_cuda_sum(m);
   register_cuda_copy_columns(m);
   register_cuda_optimizer(m);
+  register_cuda_layout(m);
+  register_cuda_depthwise_conv2d(m);
   register_cuda_pool2d(m);
   register_cuda_softmax_xent(m);
   register_cuda_loss(m);
