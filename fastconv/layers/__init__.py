@@ -6,8 +6,10 @@ from fastconv.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, 
 from fastconv.layers.base import Layer
 from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.conv2d import Conv2D
+from fastconv.layers.conv2d_transpose import Conv2DTranspose
 from fastconv.layers.core import Flatten, Input, InputLayer, Reshape
 from fastconv.layers.dense import Dense
+from fastconv.layers.depthwise_conv2d import DepthwiseConv2D, SeparableConv2D
 from fastconv.layers.dropout import Dropout
 from fastconv.layers.merge import Add, Average, Concatenate, Maximum, Minimum, Multiply, Subtract
 from fastconv.layers.pooling2d import (
@@ -20,6 +22,7 @@ from fastconv.layers.pooling2d import (
     MaxPool2D,
     MaxPooling2D,
 )
+from fastconv.layers.reshaping2d import Cropping2D, UpSampling2D, ZeroPadding2D
 
 __all__ = [
     "ELU",
@@ -31,7 +34,10 @@ __all__ = [
     "BatchNormalization",
     "Concatenate",
     "Conv2D",
+    "Conv2DTranspose",
+    "Cropping2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
@@ -50,6 +56,9 @@ __all__ = [
     "PReLU",
     "ReLU",
     "Reshape",
+    "SeparableConv2D",
     "Softmax",
     "Subtract",
+    "UpSampling2D",
+    "ZeroPadding2D",
 ]

@@ -110,7 +110,9 @@ def conv_backward(graph: Graph, ops) -> None:
     for step in graph.steps:
         if step.op != "conv2d_wgrad" or _is_dense(step) or not ops.conv2d_backward_fits(step.attrs["geometry"]):
             continue
-        twin = next((s for s in uses.readers[step.reads["dy"]] if s.op == "conv2d_dgrad"), None)
+        readers = uses.readers[step.reads["dy"]]
+        later = readers[readers.index(step) + 1 :]  # before it is only what a transposed convolution computes of dy
+        twin = next((s for s in later if s.op == "conv2d_dgrad"), None)
         step.op = "conv2d_backward"
         if twin is None:
             step.attrs.update(w=None, dx=None)
@@ -156,16 +158,23 @@ def bn_sums_in_dgrad(graph: Graph, ops) -> None:
 def dead_bias(graph: Graph, ops) -> None:
     """A bias before a batch normalization has no effect and its gradient is 0 but for rounding: it is not computed,
     and stays the 0 that the gradient's memory was filled with."""
-    uses = _Uses(graph)
+    uses, gone = _Uses(graph), set()
     for step in graph.steps:
-        if "db" not in step.writes:
+        summed = step.op == "sum_forward" and step.attrs["extents"][:2] == (1, 1)  # a step of its own
+        if not summed and "db" not in step.writes:
             continue
-        source, db = uses.writer.get(step.reads["dy"]), step.writes["db"]
+        dy, db = (step.reads["x"], step.writes["y"]) if summed else (step.reads["dy"], step.writes["db"])
+        source = uses.writer.get(dy)
         centred = "y_mean" in step.reads or (source is not None and source.op == "batchnorm_backward")
-        alone = uses.writer[db] is step and db not in uses.readers and db.owner.regularizer is None
-        if centred and alone and db.kind == "gradient":
+        alone = uses.writer[db] is step and db not in uses.readers
+        if not (centred and alone and db.kind == "gradient" and db.owner.regularizer is None):
+            continue
+        if summed:
+            gone.add(step)
+        else:
             del step.writes["db"]
             step.attrs["db"] = None
+    graph.steps = [step for step in graph.steps if step not in gone]
 
 
 def first_wgrad_in_dgrad(graph: Graph, ops) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -36,7 +37,7 @@ class Backward:
         for y, dy in self.graph.loss_gradients:
             self.alias(y, dy)
         for step in reversed(forward):
-            dy = self.gradients.get(step.writes.get("y"))
+            dy = self.gradients.get(step.writes.get("y", step.writes.get("dx")))
             if dy is not None and any(map(self.needed, step.reads.values())):
                 _RULES[step.op](self, step, dy)
 
@@ -67,9 +68,14 @@ class Backward:
         return part
 
     def contribute(self, x: Buffer, op: str, /, writes: dict | None = None, **arguments) -> None:
-        """Emits `op` with a new buffer for the gradient of `x`, added to what other consumers of `x` contributed."""
+        """Emits `op`, which writes the gradient of `x` as dx."""
+        self.gradient(x, op, "dx", writes, **arguments)
+
+    def gradient(self, x: Buffer, op: str, output: str, /, writes: dict | None = None, **arguments) -> None:
+        """Emits `op` with a new buffer, its `output`, for the gradient of `x`, added to what other consumers of `x`
+        contributed."""
         dx = Buffer(f"d {x.name}", x.shape)
-        self.emit(op, {"dx": dx, **(writes or {})}, **arguments)
+        self.emit(op, {output: dx, **(writes or {})}, **arguments)
         self.alias(x, dx)
 
     def alias(self, x: Buffer, dx: Buffer) -> None:
@@ -91,6 +97,37 @@ def conv2d(back: Backward, step: Step, dy: Buffer) -> None:
         back.emit("conv2d_wgrad", writes, geometry=geometry, x=x, dy=dy)
     if back.needed(x):
         back.contribute(x, "conv2d_dgrad", geometry=geometry, dy=dy, w=w)
+
+
+@gradient_of("grouped_conv2d_fprop")
+def grouped_conv2d(back: Backward, step: Step, dy: Buffer) -> None:
+    x, w, geometry = step.reads["x"], step.reads["w"], step.attrs["geometry"]
+    if back.needed(w):
+        sums = {"db": back.weight_gradient(step.reads.get("b"))}
+        back.gradient(w, "grouped_conv2d_wgrad", "dw", sums, geometry=geometry, x=x, dy=dy)
+    if back.needed(x):
+        back.gradient(x, "grouped_conv2d_dgrad", "dx", geometry=geometry, dy=dy, w=w)
+
+
+@gradient_of("depthwise_conv2d_fprop")
+def depthwise_conv2d(back: Backward, step: Step, dy: Buffer) -> None:
+    x, w, b, geometry = step.reads["x"], step.reads["w"], step.reads.get("b"), step.attrs["geometry"]
+    if back.needed(w):
+        back.emit("depthwise_conv2d_wgrad", {"dw": back.weight_gradient(w)}, geometry=geometry, x=x, dy=dy)
+    if b is not None and back.needed(b):
+        rows, channels = math.prod(dy.shape[:-1]), dy.shape[-1]
+        back.emit("sum_forward", {"y": back.weight_gradient(b)}, x=dy, extents=(1, 1, rows, channels))
+    if back.needed(x):
+        back.contribute(x, "depthwise_conv2d_dgrad", geometry=geometry, dy=dy, w=w)
+
+
+@gradient_of("conv2d_dgrad")  # of transposed convolutions: as a convolution its input is dy
+def conv2d_transpose(back: Backward, step: Step, dy: Buffer) -> None:
+    x, w, geometry = step.reads["dy"], step.reads["w"], step.attrs["geometry"]
+    if back.needed(w):
+        back.emit("conv2d_wgrad", {"dw": back.weight_gradient(w), "db": None}, geometry=geometry, x=dy, dy=x)
+    if back.needed(x):
+        back.gradient(x, "conv2d_fprop", "y", geometry=geometry, x=dy, w=w, b=None)
 
 
 @gradient_of("batchnorm_forward")
@@ -143,6 +180,31 @@ def avgpool2d(back: Backward, step: Step, dy: Buffer) -> None:
     back.contribute(step.reads["x"], "avgpool2d_backward", dy=dy, **step.attrs)
 
 
+@gradient_of("avgpool2d_backward")  # of upsampling
+def upsampling2d(back: Backward, step: Step, dy: Buffer) -> None:
+    x = step.reads["dy"]
+    back.gradient(x, "avgpool2d_forward", "y", x=dy, **step.attrs)
+
+
+@gradient_of("space_to_batch")
+def space_to_batch(back: Backward, step: Step, dy: Buffer) -> None:
+    back.gradient(step.reads["x"], "batch_to_space", "y", x=dy, **step.attrs)
+
+
+@gradient_of("batch_to_space")
+def batch_to_space(back: Backward, step: Step, dy: Buffer) -> None:
+    back.gradient(step.reads["x"], "space_to_batch", "y", x=dy, **step.attrs)
+
+
+@gradient_of("swap_axes")
+def swap_axes(back: Backward, step: Step, dy: Buffer) -> None:
+    x, back_again = step.reads["x"], {"rows": step.attrs["columns"], "columns": step.attrs["rows"]}
+    if x.kind == "weight":
+        back.emit("swap_axes", {"y": back.weight_gradient(x)}, x=dy, **back_again)
+    else:
+        back.gradient(x, "swap_axes", "y", x=dy, **back_again)
+
+
 @gradient_of("softmax_forward")
 def softmax(back: Backward, step: Step, dy: Buffer) -> None:
     back.contribute(step.reads["x"], "softmax_backward", dy=dy, y=step.writes["y"])
@@ -169,11 +231,13 @@ def binary(back: Backward, step: Step, dy: Buffer) -> None:
     if any(writes.values()):
         back.emit("binary_backward", writes, dy=dy, a=a, b=b, **step.attrs)
     back.alias(a, da)
+    if not back.needed(b):
+        return
     if b.kind == "weight":
         back.emit("sum_forward", {"y": back.weight_gradient(b)}, x=db, extents=extents)
     elif a.shape == b.shape:
         back.alias(b, db)
-    elif back.needed(b):
+    else:
         total = Buffer(f"d {b.name}", b.shape)
         back.emit("sum_forward", {"y": total}, x=db, extents=extents)
         back.alias(b, total)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastconv import initializers, layers, utils
-from fastconv.layers import pooling2d
+from fastconv.layers import conv2d, conv2d_transpose, depthwise_conv2d, pooling2d, reshaping2d
 from fastconv.layers.base import snake_case
 
 
@@ -37,6 +37,17 @@ def test_automatic_names_count_up_and_start_anew():
         (layers.AveragePooling2D(3, strides=2, padding="same"), (None, 32, 31, 3), (None, 16, 16, 3)),
         (layers.GlobalAveragePooling2D(), (None, 8, 8, 20), (None, 20)),
         (layers.GlobalMaxPooling2D(keepdims=True), (None, 8, 8, 20), (None, 1, 1, 20)),
+        (layers.Conv2D(6, 3, dilation_rate=2, groups=3), (None, 9, 8, 3), (None, 5, 4, 6)),
+        (layers.Conv2DTranspose(6, 3, strides=2, padding="same"), (None, 9, 8, 3), (None, 18, 16, 6)),
+        (layers.Conv2DTranspose(6, 3, strides=2), (None, 9, 8, 3), (None, 19, 17, 6)),
+        (layers.Conv2DTranspose(6, 2, strides=3), (None, 9, 8, 3), (None, 27, 24, 6)),
+        (layers.Conv2DTranspose(6, 3, strides=2, output_padding=0), (None, 9, 8, 3), (None, 19, 17, 6)),
+        (layers.Conv2DTranspose(6, 3, dilation_rate=2), (None, 9, 8, 3), (None, 13, 12, 6)),
+        (layers.DepthwiseConv2D((3, 2), strides=2, depth_multiplier=2), (None, 9, 8, 3), (None, 4, 4, 6)),
+        (layers.SeparableConv2D(7, 3, padding="same", dilation_rate=3), (None, 9, 8, 3), (None, 9, 8, 7)),
+        (layers.ZeroPadding2D(((1, 0), (2, 3))), (None, 9, 8, 3), (None, 10, 13, 3)),
+        (layers.Cropping2D((1, 2)), (None, 9, 8, 3), (None, 7, 4, 3)),
+        (layers.UpSampling2D((2, 3)), (None, 9, 8, 3), (None, 18, 24, 3)),
         (layers.Flatten(), (None, 8, 8, 20), (None, 1280)),
         (layers.BatchNormalization(), (None, 5, 7), (None, 5, 7)),
         (layers.Dropout(0.5), (None, 3), (None, 3)),
@@ -58,6 +69,27 @@ def test_output_shapes(layer, shape, expected):
         (lambda: layers.Conv2D(4, 3, strides=0), r"strides=0"),
         (lambda: layers.Conv2D(4, 3, strides=(1, -2)), r"strides=\(1, -2\)"),
         (lambda: layers.Conv2D(4, 3, padding="full"), r'padding: expected "valid" or "same".*full'),
+        (
+            lambda: layers.Conv2D(4, 3, strides=2, dilation_rate=2),
+            r"dilation_rate: expected 1 where strides are above 1",
+        ),
+        (lambda: layers.Conv2D(4, 3, dilation_rate=0), r"dilation_rate: expected positive integers.*dilation_rate=0"),
+        (lambda: layers.Conv2D(5, 3, groups=2), r"filters: expected a multiple of groups=2.*filters=5"),
+        (lambda: layers.Conv2D(4, 3, groups=0), r"groups: expected a positive integer.*groups=0"),
+        (lambda: layers.Conv2D(4, 3, groups=2)(layers.Input((5, 5, 3))), r"a multiple of groups=2.*5, 5, 3"),
+        (lambda: layers.Conv2D(4, 3, dilation_rate=3)(layers.Input((5, 9, 3))), r"window inside the image.*\(7, 7\)"),
+        (lambda: layers.Conv2D(4, 3, data_format="channels_first"), r'data_format: expected None or "channels_last"'),
+        (lambda: layers.Conv2DTranspose(4, 3, strides=2, output_padding=2), r"output_padding: .* below the strides"),
+        (lambda: layers.Conv2DTranspose(4, 3, output_padding=(0, 0, 0)), r"output_padding=\(0, 0, 0\)"),
+        (lambda: layers.Conv2DTranspose(4, 3, strides=2, dilation_rate=2), r"dilation_rate: expected 1 where strides"),
+        (lambda: layers.DepthwiseConv2D(3, depth_multiplier=0), r"depth_multiplier: expected a positive integer"),
+        (lambda: layers.SeparableConv2D(0, 3), r"filters: expected a positive integer"),
+        (lambda: layers.ZeroPadding2D(-1), r"padding: expected an int, two ints or .*padding=-1"),
+        (lambda: layers.ZeroPadding2D((1, 2, 3)), r"padding: expected an int, two ints or .*padding=\(1, 2, 3\)"),
+        (lambda: layers.Cropping2D(((1, 2), (3,))), r"cropping: expected an int, two ints or "),
+        (lambda: layers.Cropping2D(2)(layers.Input((4, 9, 3))), r"cropping: expected to leave a pixel"),
+        (lambda: layers.UpSampling2D(0), r"size: expected positive integers.*size=0"),
+        (lambda: layers.UpSampling2D(interpolation="bilinear"), r'interpolation: expected "nearest".*bilinear'),
         (lambda: layers.MaxPooling2D(0), r"pool_size: expected positive integers.*pool_size=0"),
         (lambda: layers.AveragePooling2D(2, strides=0), r"strides: expected positive integers.*strides=0"),
         (lambda: layers.MaxPooling2D(padding="full"), r'padding: expected "valid" or "same".*full'),
@@ -169,6 +201,25 @@ def test_input_shape_argument_of_the_first_layer():
     assert layers.Dense(3, input_shape=(4,)).first_input_shape == (None, 4)
 
 
-@pytest.mark.parametrize("module", [pooling2d], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Conv2D(4, 3, groups=2),
+        layers.Conv2DTranspose(4, 3),
+        layers.DepthwiseConv2D(3),
+        layers.SeparableConv2D(4, 3),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_a_built_layer_refuses_another_number_of_channels(layer):
+    layer(layers.Input((5, 5, 2)))
+    with pytest.raises(ValueError, match=r"expected 2 input channels, as its kernel has.*5, 5, 6"):
+        layer(layers.Input((5, 5, 6)))
+
+
+MODULES = (conv2d, conv2d_transpose, depthwise_conv2d, pooling2d, reshaping2d)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_docstring_examples(module):
     assert doctest.testmod(module).failed == 0

@@ -74,6 +74,25 @@ def test_the_steps_on_the_emulator(use, on_cpu):
 # ---- which steps there are
 
 
+def test_frozen_layers_on_images_pass_gradients_on_and_have_none():
+    frozen = [
+        layers.Conv2D(4, 3, groups=2, padding="same"),
+        layers.Conv2DTranspose(4, 3),
+        layers.DepthwiseConv2D(3),
+        layers.PReLU("ones", shared_axes=[1, 2]),
+    ]
+    ends = [layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax")]
+    model = Sequential([layers.Input((5, 5, 2)), layers.Conv2D(4, 3, padding="same"), *frozen, *ends])
+    for layer in frozen:
+        layer.trainable = False
+    model.compile(optimizers.SGD(0.5), CROSSENTROPY)
+    assert not {"grouped_conv2d_wgrad", "depthwise_conv2d_wgrad", "sum_forward"} & set(ops_of(model))
+    before = [w.numpy() for w in model.weights]
+    model.train_on_batch(np.random.default_rng(1).random((4, 5, 5, 2), np.float32), np.array([0, 1, 2, 0]))
+    learned = [not np.array_equal(w.numpy(), old) for w, old in zip(model.weights, before, strict=True)]
+    assert learned == [w in (*model.layers[0].weights, *model.layers[-1].weights) for w in model.weights]
+
+
 def test_backward_stops_before_what_is_frozen():
     plain, frozen = ops_of(compiled(network())), ops_of(compiled(network(), "first", "norm"))
     assert plain.count("conv2d_fprop") == frozen.count("conv2d_fprop") == 2

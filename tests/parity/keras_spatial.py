@@ -21,7 +21,30 @@ LAYERS = (
     ("GlobalMaxPooling2D", {"keepdims": True}, (2, 4, 3, 3)),
     ("GlobalAveragePooling2D", {}, (2, 4, 3, 3)),
     ("GlobalAveragePooling2D", {"keepdims": True}, (2, 4, 3, 3)),
-)
+    ("ZeroPadding2D", {}, (2, 2, 3, 2)),
+    ("ZeroPadding2D", {"padding": [[1, 2], [0, 3]]}, (1, 2, 3, 2)),
+    ("Cropping2D", {"cropping": [[1, 2], [0, 1]]}, (1, 5, 3, 2)),
+    ("UpSampling2D", {"size": [2, 3]}, (1, 2, 3, 2)),
+    ("Conv2D", {"filters": 4, "kernel_size": 3, "groups": 2}, (1, 4, 4, 4)),
+    ("Conv2D", {"filters": 3, "kernel_size": 2, "dilation_rate": 2, "padding": "same"}, (1, 4, 5, 2)),
+    ("Conv2D", {"filters": 3, "kernel_size": [3, 2], "dilation_rate": [1, 3], "use_bias": False}, (1, 4, 5, 2)),
+    ("Conv2D", {"filters": 2, "kernel_size": 3, "dilation_rate": [2, 1], "padding": "same", "activation": "relu"},
+     (2, 5, 4, 1)),
+    ("Conv2DTranspose", {"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same"}, (1, 2, 3, 2)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 3, "strides": 2}, (1, 2, 3, 2)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 2, "strides": 3, "use_bias": False}, (1, 2, 3, 2)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same", "output_padding": 1},
+     (1, 2, 3, 2)),
+    ("Conv2DTranspose", {"filters": 2, "kernel_size": 4, "strides": [1, 2], "padding": "same", "activation": "relu"},
+     (1, 3, 2, 2)),
+    ("DepthwiseConv2D", {"kernel_size": 3}, (1, 4, 5, 3)),
+    ("DepthwiseConv2D", {"kernel_size": 3, "strides": 2, "padding": "same", "depth_multiplier": 2}, (1, 4, 5, 2)),
+    ("DepthwiseConv2D", {"kernel_size": 2, "dilation_rate": 2, "padding": "same", "activation": "relu"}, (1, 4, 3, 2)),
+    ("SeparableConv2D", {"filters": 3, "kernel_size": 3, "padding": "same"}, (1, 4, 3, 2)),
+    ("SeparableConv2D", {"filters": 2, "kernel_size": 2, "strides": 2, "depth_multiplier": 3, "use_bias": False},
+     (1, 4, 5, 2)),
+    ("SeparableConv2D", {"filters": 2, "kernel_size": 2, "dilation_rate": 2}, (1, 4, 5, 2)),
+)  # fmt: skip
 
 
 def quarters(rng, shape):

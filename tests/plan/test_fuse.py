@@ -85,7 +85,26 @@ def pooled_cnn():
     return models.Model(image, layers.Dense(5, activation="softmax")(x))
 
 
-@pytest.mark.parametrize("build", [resnet_block, pooled_cnn], ids=lambda f: f.__name__)
+def autoencoder():
+    """Transposed convolutions beside batch normalizations: their kernels are a convolution's gradients."""
+    x = image = layers.Input((8, 8, 3))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(4, 3, strides=2, padding="same")(x)))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2DTranspose(5, 3, strides=2, padding="same")(x)))
+    x = layers.Conv2D(4, 3, padding="same", groups=2)(layers.Conv2D(4, 3, dilation_rate=2, padding="same")(x))
+    x = layers.Conv2D(3, 3, padding="same")(layers.UpSampling2D()(layers.BatchNormalization()(x)))
+    return models.Model(image, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
+
+
+def mobile_block():
+    """Depthwise convolutions between batch normalizations."""
+    x = image = layers.Input((8, 8, 3))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(6, 3, padding="same")(x)))
+    x = layers.ReLU()(layers.BatchNormalization()(layers.DepthwiseConv2D(3, strides=2, padding="same")(x)))
+    x = layers.BatchNormalization()(layers.SeparableConv2D(5, 3)(x))
+    return models.Model(image, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
+
+
+@pytest.mark.parametrize("build", [resnet_block, pooled_cnn, autoencoder, mobile_block], ids=lambda f: f.__name__)
 def test_fusions_leave_what_an_add_or_a_pool_reads(build):
     _, plain = train((), build=build)
     _, fused = train(fuse.ALL, build=build)
@@ -93,6 +112,11 @@ def test_fusions_leave_what_an_add_or_a_pool_reads(build):
     for path, weight in plain.items():
         np.testing.assert_allclose(fused[path], weight, rtol=1e-9, atol=1e-13, err_msg=path)
         np.testing.assert_allclose(compiled[path], weight, rtol=1e-3, atol=1e-4, err_msg=path)
+
+
+def test_dead_bias_drops_what_is_left_of_the_bias_of_a_depthwise_convolution():
+    ops = ops_of(train(fuse.ALL, build=mobile_block)[0])
+    assert "sum_forward" not in ops and "sum_forward" in ops_of(train((), build=mobile_block)[0])
 
 
 def test_bn_act_removes_the_activation_step():

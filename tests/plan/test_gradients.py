@@ -81,6 +81,23 @@ def nested_models():
     return models.Model(image, layers.Dense(5, activation="softmax")(x))
 
 
+def rearranged():
+    x = image = layers.Input((7, 6, 4))
+    x = layers.Conv2D(4, 3, padding="same", dilation_rate=(2, 1), groups=2)(x)
+    x = layers.Conv2D(6, 2, groups=2)(layers.ZeroPadding2D(((1, 0), (0, 2)))(layers.LeakyReLU()(x)))
+    x = layers.BatchNormalization()(layers.Conv2DTranspose(3, 3, strides=2, padding="same")(x))
+    x = layers.Conv2DTranspose(3, 2, dilation_rate=2)(layers.Cropping2D(((1, 2), (3, 1)))(layers.UpSampling2D()(x)))
+    return models.Model(image, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
+
+
+def separable():
+    x = image = layers.Input((6, 7, 3))
+    x = layers.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2)(x)
+    x = layers.BatchNormalization()(layers.SeparableConv2D(4, 2, dilation_rate=2, padding="same")(x))
+    x = layers.DepthwiseConv2D(2, activation="leaky_relu")(x)
+    return models.Model(image, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
+
+
 NETWORKS = [
     chain,
     residual,
@@ -90,6 +107,8 @@ NETWORKS = [
     pooled,
     merges,
     nested_models,
+    rearranged,
+    separable,
 ]
 
 
