@@ -11,7 +11,7 @@ from fastconv.models.objective import Objective
 from fastconv.ops import get_ops
 from fastconv.plan import fuse, precision
 from fastconv.plan.executor import Executor
-from fastconv.plan.graph import Graph
+from fastconv.plan.graph import Buffer, Graph
 from fastconv.plan.traffic import memory_passes, traffic
 
 
@@ -59,7 +59,7 @@ def test_casts_stand_at_the_images_the_logits_and_their_gradient():
     assert [(step.reads["x"].name, step.writes["y"].dtype) for step in casts] == [
         ("x", "bfloat16"),
         ("dense.y", "float"),
-        ("d logits", "bfloat16"),
+        ("d dense.y", "bfloat16"),
     ]
 
 
@@ -83,6 +83,16 @@ def test_a_view_is_of_the_type_of_what_it_shows():
     flat = graph.view(y, (12,), "flat")
     precision.store_as_bfloat16(graph)
     assert flat.dtype == "bfloat16"
+
+
+def test_what_steps_of_both_kinds_write_parts_of_is_float32():
+    graph = Graph("predict", [(2, 6)])
+    whole, part = graph.buffer((24,), "whole"), lambda start: Buffer("part", (2, 6), base=whole, start=start)
+    graph.emit("softmax_forward", {"y": part(0)}, x=graph.inputs[0])
+    graph.emit("leaky_relu_forward", {"y": part(12)}, x=graph.inputs[0], slope=0.3)
+    precision.store_as_bfloat16(graph)
+    assert [step.op for step in graph.steps] == ["softmax_forward", "cast", "leaky_relu_forward", "cast"]
+    assert whole.dtype == "float" and graph.steps[-1].writes["y"].start == 12
 
 
 def test_the_gradients_of_a_shared_weight_stay_float32():
