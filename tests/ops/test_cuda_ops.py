@@ -168,7 +168,7 @@ def test_a_step_below_1_makes_the_weights_nan(cuda, step):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: emulator.batchnorm_apply(1, 2**40, 0, 0, 0, 0, 0, 0, 0.3, 0),
+        lambda: emulator.batchnorm_apply(1, 2**40, 0, 0, 0, 0, 0, 0, 0.3, "float32", 0),
         lambda: emulator.softmax_forward(0, 0, 2**40, 10, 0),
         lambda: emulator.gather_batch(0, True, 0, 0, 0, 0, 0, 2, 2**45, 1, 2, 1.0, 0.0, 0),
     ],
