@@ -8,7 +8,7 @@ from fastconv.ops.cuda_arrays import CudaArrays, given, rows_of
 
 
 def _samples_of(x) -> int:
-    return given("x", x).shape[0] if x.ndim > 1 else 1
+    return x.shape[0] if given("x", x).ndim > 1 else 1
 
 
 class CudaLosses(CudaArrays):
