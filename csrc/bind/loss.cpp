@@ -1,7 +1,7 @@
 #include "loss/loss.h"
 
 #include "bind/rows.h"
-#include "loss/names.h"
+#include "loss/named.h"
 
 namespace fastconv::bind {
 

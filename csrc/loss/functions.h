@@ -7,12 +7,16 @@
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-struct SquaredError {
+struct Parameter {  // of a function, 0 where it has none
+  float parameter;
+};
+
+struct SquaredError : Parameter {
   FASTCONV_INLINE f32v value(f32v x, f32v t) const { return mul(sub(x, t), sub(x, t)); }
   FASTCONV_INLINE f32v derivative(f32v x, f32v t) const { return mul(broadcast(2.0f), sub(x, t)); }
 };
 
-struct AbsoluteError {
+struct AbsoluteError : Parameter {
   FASTCONV_INLINE f32v value(f32v x, f32v t) const { return absolute(sub(x, t)); }
   FASTCONV_INLINE f32v derivative(f32v x, f32v t) const {  // 0 where they are equal
     const f32v d = sub(x, t);
@@ -20,23 +24,21 @@ struct AbsoluteError {
   }
 };
 
-// d^2 / 2 of small differences d, beyond +-delta its tangent.
-struct Huber {
-  float delta;
-
+// d^2 / 2 of small differences d, beyond +-parameter the tangent there.
+struct Huber : Parameter {
   FASTCONV_INLINE f32v value(f32v x, f32v t) const {
     const f32v d = absolute(sub(x, t)), half = mul(broadcast(0.5f), d);
-    const f32v line = mul(broadcast(delta), sub(d, broadcast(0.5f * delta)));
-    return where_positive(sub(d, broadcast(delta)), line, mul(half, d));
+    const f32v line = mul(broadcast(parameter), sub(d, broadcast(0.5f * parameter)));
+    return where_positive(sub(d, broadcast(parameter)), line, mul(half, d));
   }
   FASTCONV_INLINE f32v derivative(f32v x, f32v t) const {
-    const f32v d = sub(x, t), slope = where_positive(d, broadcast(delta), broadcast(-delta));
-    return where_positive(sub(absolute(d), broadcast(delta)), slope, d);
+    const f32v d = sub(x, t), slope = where_positive(d, broadcast(parameter), broadcast(-parameter));
+    return where_positive(sub(absolute(d), broadcast(parameter)), slope, d);
   }
 };
 
 // -t log p - (1 - t) log(1 - p) of a probability p, clipped as Keras does; outside the derivative is 0.
-struct BinaryCrossentropy {
+struct BinaryCrossentropy : Parameter {
   FASTCONV_INLINE f32v clipped(f32v p) const { return clamp(p, 1e-7f, 1.0f - 1e-7f); }
   FASTCONV_INLINE f32v value(f32v p, f32v t) const {
     const f32v c = clipped(p), one = broadcast(1.0f);
@@ -50,7 +52,7 @@ struct BinaryCrossentropy {
 };
 
 // The same of p = 1 / (1 + e^-x), from x and never clipped.
-struct BinaryCrossentropyOfLogits {
+struct BinaryCrossentropyOfLogits : Parameter {
   FASTCONV_INLINE f32v value(f32v x, f32v t) const {
     const f32v above = where_positive(x, sub(x, mul(x, t)), negative(mul(x, t)));
     return add(above, log1p(exp(negative(absolute(x)))));
@@ -59,7 +61,7 @@ struct BinaryCrossentropyOfLogits {
 };
 
 // Metrics. 1 where x equals the target, else 0.
-struct Equal {
+struct Equal : Parameter {
   FASTCONV_INLINE f32v value(f32v x, f32v t) const {
     const f32v d = sub(x, t);
     return where_positive(absolute(d), zero(), add(broadcast(1.0f), d));
@@ -67,12 +69,10 @@ struct Equal {
   FASTCONV_INLINE f32v derivative(f32v, f32v) const { return zero(); }
 };
 
-// 1 where the target is the class of x: 1 above the threshold, else 0, also where x is NaN.
-struct Threshold {
-  float threshold;
-
+// 1 where the target is the class of x: 1 above the parameter, else 0, also where x is NaN.
+struct Threshold : Parameter {
   FASTCONV_INLINE f32v value(f32v x, f32v t) const {
-    const f32v found = where_positive(sub(x, broadcast(threshold)), broadcast(1.0f), zero());
+    const f32v found = where_positive(sub(x, broadcast(parameter)), broadcast(1.0f), zero());
     return where_positive(absolute(sub(found, t)), zero(), broadcast(1.0f));
   }
   FASTCONV_INLINE f32v derivative(f32v, f32v) const { return zero(); }
@@ -80,15 +80,12 @@ struct Threshold {
 
 // Calls body(function).
 template <typename Body>
-void with_loss_function(const LossFunction& function, const Body& body) {
-  switch (function.kind) {
-    case LossFunction::mean_squared_error: return body(SquaredError{});
-    case LossFunction::mean_absolute_error: return body(AbsoluteError{});
-    case LossFunction::huber: return body(Huber{function.parameter});
-    case LossFunction::binary_crossentropy: return body(BinaryCrossentropy{});
-    case LossFunction::binary_crossentropy_of_logits: return body(BinaryCrossentropyOfLogits{});
-    case LossFunction::accuracy: return body(Equal{});
-    case LossFunction::binary_accuracy: return body(Threshold{function.parameter});
+void with_loss_function(const LossFunction& of, const Body& body) {
+  switch (of.kind) {
+#define FASTCONV_CASE(name, Function) \
+  case LossFunction::name: return body(Function{of.parameter});
+    FASTCONV_LOSSES(FASTCONV_CASE)
+#undef FASTCONV_CASE
   }
 }
 

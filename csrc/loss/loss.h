@@ -7,8 +7,8 @@
 //         of distributions: -sum_c y[c] log q[c], q = p / sum p within [e, 1 - e]
 //         of class numbers: -log(q[label] / sum q), q = p within [e, 1 - e]; outside the derivative is 0
 //         totals and dx: as softmax_xent
-// Sums are double, over runs of 64 vectors float, and in a fixed order. A NaN in x makes the totals and its row or element
-// of dx NaN. In-place ok: dx may be x. Bound by memory but for the functions that take a log.
+// Sums are double, over runs of 64 vectors float, and in a fixed order. A NaN in x makes the totals NaN, and dx at its
+// element or in its row. In-place ok: dx may be x. Bound by memory but for the functions that take a log.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -16,17 +16,23 @@
 #include "common/isa.h"
 #include "loss/settings.h"
 
+// Name and struct in functions.h: a new loss or metric of elements is a line here and its expressions there.
+#define FASTCONV_LOSSES(M)                                     \
+  M(mean_squared_error, SquaredError)                          \
+  M(mean_absolute_error, AbsoluteError)                        \
+  M(huber, Huber)                                              \
+  M(binary_crossentropy, BinaryCrossentropy)                   \
+  M(binary_crossentropy_of_logits, BinaryCrossentropyOfLogits) \
+  M(accuracy, Equal)                                           \
+  M(binary_accuracy, Threshold)
+
 namespace fastconv {
 
 struct LossFunction {
   enum Kind {
-    mean_squared_error,
-    mean_absolute_error,
-    huber,  // parameter: delta
-    binary_crossentropy,
-    binary_crossentropy_of_logits,
-    accuracy,
-    binary_accuracy,  // parameter: threshold
+#define FASTCONV_ENUMERATOR(name, function) name,
+    FASTCONV_LOSSES(FASTCONV_ENUMERATOR)
+#undef FASTCONV_ENUMERATOR
   } kind;
   float parameter;
 };

@@ -1,4 +1,4 @@
-// The names of the functions, for both modules that know them by name.
+// A function by its name, for the bindings of both modules.
 #pragma once
 #include <string>
 
@@ -13,13 +13,9 @@ inline LossFunction loss_function(const std::string& name, double parameter) {
     const char* name;
     LossFunction::Kind kind;
   } kKnown[] = {
-      {"mean_squared_error", LossFunction::mean_squared_error},
-      {"mean_absolute_error", LossFunction::mean_absolute_error},
-      {"huber", LossFunction::huber},
-      {"binary_crossentropy", LossFunction::binary_crossentropy},
-      {"binary_crossentropy_of_logits", LossFunction::binary_crossentropy_of_logits},
-      {"accuracy", LossFunction::accuracy},
-      {"binary_accuracy", LossFunction::binary_accuracy},
+#define FASTCONV_ENTRY(name, function) {#name, LossFunction::name},
+      FASTCONV_LOSSES(FASTCONV_ENTRY)
+#undef FASTCONV_ENTRY
   };
   std::string names;
   for (const auto& known : kKnown) {
