@@ -65,10 +65,12 @@ class Trainer:
         Args:
             optimizer: an optimizer object or "adam", "adamw", "rmsprop", "sgd". An object that was compiled before
                 starts afresh here.
-            loss: a loss object, "categorical_crossentropy" (one-hot labels) or "sparse_categorical_crossentropy". For
+            loss: a loss object or its name, as in "categorical_crossentropy" (one-hot labels),
+                "sparse_categorical_crossentropy" (numbers of classes), "binary_crossentropy" or "mse". For
                 several outputs a list, or a dict by their names; None for an output without a loss.
             loss_weights: factors of the outputs' losses in their sum, which is minimized; a list or a dict likewise.
-            metrics: list of metrics or of names out of "accuracy" ("acc"); for several outputs a list or dict of such.
+            metrics: list of metrics or of names, as in "accuracy" (the one that fits the shapes of output and labels),
+                "mae" or "AUC"; for several outputs a list or dict of such.
             weighted_metrics: likewise; sample and class weights count for these.
             run_eagerly: for Keras' sake, as the next three; a plan is always run as it is.
             steps_per_execution: see `run_eagerly`.
