@@ -95,6 +95,15 @@ def inputs_of(model: Any, x, name: str = "x") -> list[np.ndarray]:
     return arrays
 
 
+def on_host(values: Any) -> Any:
+    """Tensors of PyTorch, alone, in a list or in a dict, as arrays; all else as it is."""
+    if isinstance(values, dict):
+        return {name: on_host(one) for name, one in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [on_host(one) for one in values]
+    return np.asarray(values.detach().cpu()) if hasattr(values, "detach") else values
+
+
 def _of_outputs(values, objective, argument: str) -> list[Any]:
     """One of the values per output with labels; a list may be for all outputs."""
     names, places = objective.output_names, objective.labelled

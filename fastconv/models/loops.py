@@ -12,7 +12,7 @@ import itertools
 import logging
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,7 @@ _SHARE = 0.9  # of the free memory of a device that samples may take
 def run(
     feeder: Any,
     hook: str,
-    count: int,
-    batch_size: int,
+    batches: Iterable[tuple[int, tuple]],
     callbacks: Any,
     order: np.ndarray | None = None,
     stop: Callable[[], bool] | None = None,
@@ -39,28 +38,34 @@ def run(
     """Runs all batches, or those before `stop()` was true, and returns the losses and metrics of their samples.
 
     Args:
-        feeder: `Direct`, `Resident`, `Streamed` or `Predicted`.
+        feeder: `Direct`, `Resident`, `Streamed`, `Given`, `Predicted` or `Collected`.
         hook: "train", "test" or "predict", in the names of the callbacks' hooks.
-        count: number of samples.
-        batch_size: samples per batch; the last may have fewer.
+        batches: of each the number of samples, and what the feeder's `step` takes.
         callbacks: a `CallbackList`.
         order: of the samples; None for their own.
         stop: asked after each batch.
     """
     on_begin, on_end = getattr(callbacks, f"on_{hook}_batch_begin"), getattr(callbacks, f"on_{hook}_batch_end")
     feeder.begin(order)
-    end = 0
-    for i, begin in enumerate(range(0, count, batch_size)):
+    seen = 0
+    for i, (size, batch) in enumerate(batches):
         on_begin(i)
-        end = min(begin + batch_size, count)
-        feeder.step(begin, end)
-        logs = {"size": end - begin}
+        feeder.step(*batch)
+        seen += size
+        logs = {"size": size}
         if callbacks.logs_due(hook):
-            logs = {**feeder.results(end), **logs}
+            logs = {**feeder.results(seen), **logs}
         on_end(i, logs)
         if stop is not None and stop():
             break
-    return feeder.results(end)
+    return feeder.results(seen)
+
+
+def spans(count: int, batch_size: int) -> Iterator[tuple[int, tuple[int, int]]]:
+    """The batches of arrays, for `run`; the last may have fewer samples."""
+    for begin in range(0, count, batch_size):
+        end = min(begin + batch_size, count)
+        yield end - begin, (begin, end)
 
 
 def feeder(executor: Any, mode: str, samples: data.Samples, batch_size: int) -> Direct | Resident | Streamed:
@@ -109,6 +114,17 @@ class Direct:
     def results(self, seen: int) -> dict[str, float]:
         """Losses and metrics since `begin`, over as many samples."""
         return self._executor.objective.results(self._sums, seen)
+
+
+class Given(Direct):
+    """A `Direct` for batches that are arrays of their own."""
+
+    def __init__(self, executor, mode: str):
+        super().__init__(executor, mode, data.Samples([]))
+
+    def step(self, samples: data.Samples) -> None:
+        self._samples = samples
+        super().step(0, len(samples))
 
 
 class _Captured:
@@ -222,6 +238,26 @@ class Predicted:
         plan.run()
         for result, output in zip(self._outputs, plan.outputs, strict=True):
             result[begin:end] = self._executor.memory.download(output)
+
+    def results(self, seen: int) -> dict[str, float]:
+        """There are none."""
+        return {}
+
+
+class Collected:
+    """A `Predicted` for batches that are arrays of their own; `parts` are the outputs of each."""
+
+    def __init__(self, executor, shapes: list[tuple]):
+        self._executor, self._shapes = executor, shapes
+        self.parts: list[list[np.ndarray]] = []
+
+    def begin(self, order=None) -> None:
+        """There is nothing to sum up."""
+
+    def step(self, samples: data.Samples) -> None:
+        outputs = [np.empty((len(samples), *shape[1:]), np.float32) for shape in self._shapes]
+        Predicted(self._executor, samples, outputs).step(0, len(samples))
+        self.parts.append(outputs)
 
     def results(self, seen: int) -> dict[str, float]:
         """There are none."""

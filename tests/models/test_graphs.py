@@ -169,6 +169,14 @@ def test_a_nested_model_shares_its_weights_and_counts_once():
     assert all((a != b).any() for a, b in zip(before, inner.get_weights(), strict=True))
 
 
+def test_weights_of_nested_models_travel(tmp_path):
+    first, second = (Sequential([base(), layers.Dense(2), layers.Dense(2)]) for _ in range(2))
+    first.save_weights(tmp_path / "nested.safetensors")
+    second.load_weights(tmp_path / "nested.safetensors")
+    for a, b in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_sequential_holds_models():
     inner = base()
     model = Sequential([inner, layers.Dense(2)])
