@@ -9,8 +9,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-# Arguments that leave no attribute of their own: the shape is in the InputLayer, `alpha` is negative_slope's old name.
-_LEFT_OUT = ("input_shape", "alpha")
+_LEFT_OUT = ("input_shape",)  # leaves no attribute of its own: it is in the InputLayer
 
 
 def arguments(cls: type) -> list[str]:
@@ -27,7 +26,8 @@ def arguments(cls: type) -> list[str]:
         names += [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    return [name for name in dict.fromkeys(names) if name not in _LEFT_OUT]
+    left_out = (*_LEFT_OUT, *getattr(cls, "old_arguments", ()))
+    return [name for name in dict.fromkeys(names) if name not in left_out]
 
 
 class Configurable:

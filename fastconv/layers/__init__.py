@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastconv.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from fastconv.layers.augmentation import RandomCrop, RandomFlip, RandomTranslation
 from fastconv.layers.base import Layer
 from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.conv2d import Conv2D
@@ -22,6 +23,7 @@ from fastconv.layers.pooling2d import (
     MaxPool2D,
     MaxPooling2D,
 )
+from fastconv.layers.preprocessing import Normalization, Rescaling
 from fastconv.layers.reshaping2d import Cropping2D, UpSampling2D, ZeroPadding2D
 
 __all__ = [
@@ -53,8 +55,13 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomTranslation",
     "ReLU",
+    "Rescaling",
     "Reshape",
     "SeparableConv2D",
     "Softmax",

@@ -94,6 +94,8 @@ class LeakyReLU(Layer):
     0.3
     """
 
+    old_arguments = ("alpha",)
+
     def __init__(
         self,
         negative_slope: float = 0.3,

@@ -39,12 +39,17 @@ class Backward:
         for step in reversed(forward):
             dy = self.gradients.get(step.writes.get("y", step.writes.get("dx")))
             if dy is not None and any(map(self.needed, step.reads.values())):
+                if step.op not in _RULES:
+                    raise ValueError(
+                        f"{step.writes['y'].name}: expected no trainable weights before a layer that has no gradient. "
+                        f"Received: {step}"
+                    )
                 _RULES[step.op](self, step, dy)
 
     def needed(self, x: Buffer) -> bool:
         """Whether a gradient of `x` reaches a weight that learns: the input of the first layer gets none."""
         if x.kind == "weight":
-            return x.owner not in self.graph.frozen
+            return x.root.owner.trainable and x.root.owner not in self.graph.frozen
         return x in self._dependent
 
     def emit(self, op: str, writes: dict[str, Buffer], **arguments) -> Step:

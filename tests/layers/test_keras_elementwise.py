@@ -5,8 +5,9 @@ import pytest
 from layer_runner import run_layer
 from parity import golden
 
-from fastconv import layers
+from fastconv import layers, models
 from fastconv.ops import get_ops
+from fastconv.plan.graph import Graph
 
 RECORDED = golden.load("keras_elementwise")
 
@@ -37,3 +38,24 @@ def test_merge(case):
 @pytest.mark.parametrize("case", RECORDED["prelu"], ids=named)
 def test_prelu(case):
     check(case)
+
+
+@pytest.mark.parametrize("case", RECORDED["scales"], ids=named)
+def test_scale(case):
+    layer, x = getattr(layers, case["layer"])(**case["arguments"]), np.array(case["inputs"], np.float32)
+    if case["weights"]:
+        layer.adapt(x)
+        for weight, expected in zip(layer.get_weights(), case["weights"], strict=True):
+            np.testing.assert_allclose(weight, expected, rtol=1e-5, atol=1e-6)
+    y = models.Sequential([layers.Input(x.shape[1:]), layer]).predict(x, verbose=0)
+    np.testing.assert_allclose(y, case["y"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", RECORDED["translations"], ids=named)
+def test_translation(case):
+    x = np.array(case["inputs"], np.float32)
+    graph = Graph("train", [x.shape])
+    layers.RandomTranslation(**case["arguments"]).emit(graph, graph.inputs[0])
+    y, counter = np.empty_like(x), np.array([1])
+    get_ops("cpu").random_window(x=x, seed=counter, step=counter, y=y, **graph.steps[0].attrs)
+    np.testing.assert_allclose(y, case["y"], rtol=1e-5, atol=1e-5)

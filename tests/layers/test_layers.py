@@ -5,7 +5,7 @@ import doctest
 import numpy as np
 import pytest
 
-from fastconv import initializers, layers, utils
+from fastconv import initializers, layers, models, utils
 from fastconv.layers import conv2d, conv2d_transpose, depthwise_conv2d, pooling2d, reshaping2d
 from fastconv.layers.base import snake_case
 
@@ -155,6 +155,17 @@ def test_prelu_refuses_an_input_that_its_alpha_does_not_fit():
             layer(layers.Input(shape))
 
 
+def test_a_frozen_prelu_passes_gradients_on():
+    dense, layer = layers.Dense(3), layers.PReLU("ones")
+    layer.trainable = False
+    model = models.Sequential([layers.Input((4,)), dense, layer, layers.Dense(2, activation="softmax")])
+    model.compile(optimizer="sgd", loss="categorical_crossentropy")
+    before, alpha = dense.kernel.numpy(), layer.alpha.numpy()
+    model.train_on_batch(np.eye(2, 4), np.eye(2))
+    assert not np.array_equal(dense.kernel.array, before)
+    np.testing.assert_array_equal(layer.alpha.array, alpha)
+
+
 def test_an_array_is_no_tensor():
     with pytest.raises(TypeError, match="symbolic tensor.*ndarray"):
         layers.Dense(3)(np.zeros((2, 3)))
@@ -164,6 +175,11 @@ def test_leaky_relu_slopes():
     assert layers.LeakyReLU().negative_slope == 0.3
     assert layers.LeakyReLU(alpha=0.1).negative_slope == 0.1
     assert layers.LeakyReLU(negative_slope=0.05).negative_slope == 0.05
+
+
+def test_an_old_name_of_an_argument_is_no_setting():
+    assert layers.LeakyReLU(alpha=0.1).get_config()["negative_slope"] == 0.1
+    assert "alpha" not in layers.LeakyReLU(alpha=0.1).get_config()
 
 
 def test_weights_come_in_keras_order():

@@ -42,6 +42,30 @@ def small_network():
     )
 
 
+def test_bytes_are_scaled_moved_and_cut_as_on_the_cpu(use, on_cpu, emulated):
+    def train():
+        utils.set_random_seed(0)
+        model = Sequential(
+            [
+                layers.Input((6, 6, 3)),
+                layers.Rescaling(1 / 255),
+                layers.RandomFlip(),
+                layers.RandomTranslation(0.3, 0.3),
+            ]
+            + [layers.RandomCrop(4, 4, seed=5), layers.Normalization(mean=0.5, variance=0.25), layers.Flatten()]
+            + [layers.Dense(3, activation="softmax")]
+        )
+        model.compile(optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        x, y = data(40, (6, 6, 3), 3, np.uint8)
+        history = model.fit(x, y, batch_size=16, epochs=2, verbose=0, validation_split=0.3).history
+        return [*history.values(), *(w.tolist() for w in model.get_weights())]
+
+    expected = on_cpu(train)
+    use(emulated)
+    for found, right in zip(train(), expected, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("resident", [True, False])
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 def test_steps_gather_count_and_draw_as_on_the_cpu(use, on_cpu, emulated, monkeypatch, resident, dtype):

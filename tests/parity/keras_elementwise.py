@@ -105,7 +105,43 @@ def prelu(rng) -> list:
     return cases
 
 
+def scales(rng) -> list:
+    """Rescaling and Normalization, after adapt where nothing else is given."""
+    cases, x = [], eighths(rng, (3, 2, 2, 2))
+    for name, arguments in (
+        ("Rescaling", {"scale": 0.25, "offset": -1.5}),
+        ("Normalization", {}),
+        ("Normalization", {"axis": None}),
+        ("Normalization", {"axis": [1, 2, 3]}),
+        ("Normalization", {"invert": True}),
+        ("Normalization", {"mean": 0.5, "variance": 4.0}),
+        ("Normalization", {"mean": [0.5, -1.0], "variance": [0.0, 2.0]}),
+        ("Normalization", {"mean": [0.5, -1.0], "variance": [0.0, 2.0], "invert": True}),
+    ):
+        layer = getattr(keras.layers, name)(**arguments)
+        if name == "Normalization" and "mean" not in arguments:
+            layer.adapt(x)
+        y, weights = listed(layer(x)), [listed(w) for w in layer.get_weights()]
+        cases.append({"layer": name, "arguments": arguments, "inputs": listed(x), "weights": weights, "y": y})
+    return cases
+
+
+def translations(rng) -> list:
+    """RandomTranslation by shares that leave no choice. Of a wrapped image only whole pixels, and not all of them."""
+    cases, x = [], eighths(rng, (1, 4, 5, 1))
+    shares = {
+        mode: [(0.5, -0.4), (-0.25, 1.0), (0.3, -0.25), (-0.7, 0.1)] for mode in ("reflect", "nearest", "constant")
+    }
+    for fill_mode, pairs in {**shares, "wrap": [(0.5, -0.4), (-0.25, 0.6)]}.items():
+        for height, width in pairs:
+            arguments = {"height_factor": [height] * 2, "width_factor": [width] * 2, "fill_mode": fill_mode}
+            arguments["fill_value"] = 0.5
+            y = keras.layers.RandomTranslation(**arguments)(x, training=True)
+            cases.append({"layer": "RandomTranslation", "arguments": arguments, "inputs": listed(x), "y": listed(y)})
+    return cases
+
+
 def record(seed: int) -> dict:
     """Return all cases, each list from a generator of its own so that a new one leaves the others as they were."""
     generators = iter(np.random.default_rng(seed).spawn(8))
-    return {kind.__name__: kind(next(generators)) for kind in (activations, merges, prelu)}
+    return {kind.__name__: kind(next(generators)) for kind in (activations, merges, prelu, scales, translations)}
