@@ -110,6 +110,13 @@ def copies(shape, rng) -> list[Kernel]:
     ]
 
 
+def augmentation(shape, rng) -> list[Kernel]:
+    """Images of this shape, mirrored and moved by up to an eighth."""
+    x, y, limits = rng.random(shape, np.float32), np.empty(shape, np.float32), (-shape[1] / 8, shape[1] / 8)
+    window = ("horizontal", limits, limits, False, "reflect", 0.0, 0)
+    return [Kernel("random_window", lambda: OPS.random_window(x, *COUNTER, y, *window), 2 * x.nbytes)]
+
+
 def losses(shape, rng) -> list[Kernel]:
     """Softmax, losses and metrics of rows of this shape."""
     x, y, dx = (rng.random(shape, np.float32) for _ in range(3))
@@ -151,6 +158,7 @@ def cases(batch: int) -> list[tuple[Callable, tuple[int, ...]]]:
         *((normalization, shape) for shape in (*images, (batch, 128))),
         *((activations, shape) for shape in images),
         *((make, shape) for make in (pooling, copies, depthwise) for shape in images),
+        (augmentation, (batch, 32, 32, 3)),
         *((losses, (rows, 10)) for rows in (batch, 128 * batch)),
         *((optimizers, (weights,)) for weights in (592_554, 16_000_000)),
     ]

@@ -142,7 +142,8 @@ OUTPUTS = {
     **image_ops.OUTPUTS,
 }
 
-IMAGES = tuple(image_ops.OUTPUTS)  # ops whose examples are made from the shape of images
+# Ops whose examples are made from the shape of images.
+IMAGES = tuple(image_ops.OUTPUTS)
 
 # Ops on rows of samples, of two axes here.
 ROWS = tuple(op for op in OUTPUTS if op.startswith(("softmax", "categorical", "loss", "confusion", "swap")))

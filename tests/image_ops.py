@@ -47,6 +47,7 @@ OUTPUTS = {
     "grouped_conv2d_wgrad": _grouped_wgrad_shapes,
     "space_to_batch": _phases_shape,
     "batch_to_space": _images_shape,
+    "random_window": lambda arguments: {"y": arguments.get("y", arguments["x"]).shape},
 }
 
 _PASSES = {"fprop": ("x", "w", "b"), "dgrad": ("dy", "w"), "wgrad": ("x", "dy")}
@@ -70,6 +71,10 @@ def example(op: str, rng, shape, draw) -> dict:
         return depthwise_example(op, rng, geometry.depthwise_conv2d(shape, 2, 3, 2, "same"), draw)
     if op.startswith("grouped"):
         return grouped_example(op, rng, geometry.conv2d(shape, 4, 3, padding="same"), draw)
+    if op == "random_window":
+        counters = {"seed": np.array([1]), "step": np.array([2]), "stream": 0}
+        window = {"flip": "horizontal", "rows": (-2.0, 2.0), "columns": (-1.0, 3.0), "whole": False}
+        return {"x": draw(rng, *shape)} | counters | window | {"fill_mode": "reflect", "fill_value": 0.0}
     pool = geometry.pool2d(shape, 3, 2, "same")
     phases, dilation = (6 * shape[0], *shape[1:]), {"dilation": (2, 3), "padding": (0, 1)}
     return {

@@ -16,7 +16,8 @@
   M(multiply, Multiply)              \
   M(maximum, Maximum)                \
   M(minimum, Minimum)                \
-  M(prelu, Prelu)
+  M(prelu, Prelu)                    \
+  M(scale_by_root, ScaleByRoot)
 
 namespace fastconv {
 

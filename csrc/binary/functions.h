@@ -51,5 +51,11 @@ struct Prelu {  // a where a > 0, else b * a; its gradient at 0 is 0, as in Kera
   static FASTCONV_INLINE f32v by_b(f32v a, f32v) { return where_positive(a, zero(), a); }
 };
 
+struct ScaleByRoot {  // a times the root of b, at least 1e-7: Normalization inverted
+  static FASTCONV_INLINE f32v by_a(f32v, f32v b) { return max(broadcast(1e-7f), sqrt(b)); }
+  static FASTCONV_INLINE f32v by_b(f32v a, f32v b) { return div(mul(a, broadcast(0.5f)), by_a(a, b)); }
+  static FASTCONV_INLINE f32v value(f32v a, f32v b) { return mul(a, by_a(a, b)); }
+};
+
 }  // namespace
 }  // namespace fastconv::FASTCONV_ISA

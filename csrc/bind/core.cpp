@@ -24,6 +24,7 @@ void register_elementwise(py::module_& m);
 void register_binary(py::module_& m);
 void register_sum(py::module_& m);
 void register_copy_columns(py::module_& m);
+void register_random_window(py::module_& m);
 void register_optimizer(py::module_& m);
 void register_probe(py::module_& m);
 
@@ -54,6 +55,7 @@ PYBIND11_MODULE(_core, m) {
   bind::register_binary(m);
   bind::register_sum(m);
   bind::register_copy_columns(m);
+  bind::register_random_window(m);
   bind::register_optimizer(m);
   bind::register_probe(m);
 }

@@ -2,7 +2,7 @@
 // A *_simd.cpp file includes its own header and this one only, and is compiled once per instruction set with
 // FASTCONV_ISA set to its name; everything lives in that namespace, so no inline code is shared between objects built
 // for different processors (the linker would keep one copy: an illegal instruction elsewhere, see numpy#25274).
-// A thread of a GPU is an instruction set of one lane, "cuda": what is written in the words from `broadcast` to `split`
+// A thread of a GPU is an instruction set of one lane, "cuda": what is written in the words from `sqrt` to `split`
 // (common/vector_math.h, activation/functions.h) is device code, too, where its functions are FASTCONV_INLINE.
 //
 //   load, store            kLanes floats, any alignment

@@ -14,6 +14,7 @@ __device__ inline f32v sub(f32v a, f32v b) { return a - b; }
 __device__ inline f32v mul(f32v a, f32v b) { return a * b; }
 __device__ inline f32v div(f32v a, f32v b) { return a / b; }
 __device__ inline f32v fma(f32v a, f32v b, f32v c) { return a * b + c; }
+__device__ inline f32v sqrt(f32v a) { return sqrtf(a); }
 __device__ inline f32v max(f32v a, f32v b) { return a > b ? a : b; }
 __device__ inline f32v min(f32v a, f32v b) { return a < b ? a : b; }
 __device__ inline f32v where_positive(f32v x, f32v a, f32v b) { return x > 0.0f ? a : b; }

@@ -2,7 +2,7 @@
 // alone: backward is the same call on dy, and no mask is stored.
 //   random(i): Philox4x32-10 (Salmon et al. 2011), the 64 bits of seed as key, the counter (block low, block high, step
 //   low, stream) with block = i / 4; the top 24 bits of word i % 4, times 2^-24. The same bits for every instruction
-//   set and any number of threads, and in fastconv.ops.numpy_ops.philox_uniform.
+//   set and any number of threads, and in fastconv.ops.numpy_images.philox_uniform.
 // rate 0 keeps everything, rate 1 nothing (zeros also where x is NaN). In-place ok: y may be x. One read, one write.
 #pragma once
 #include <cstdint>

@@ -234,6 +234,9 @@ class CpuOps(GroupedConv2D):
     def binary_backward(self, dy, a, b, da, db, function, extents):
         _core.binary_backward(dy, a, b, da, db, function, extents)
 
+    def random_window(self, x, seed, step, y, flip, rows, columns, whole, fill_mode, fill_value, stream):
+        _core.random_window(x, seed, step, y, flip, rows, columns, whole, fill_mode, fill_value, stream)
+
     def sum_forward(self, x, y, extents, workspace):
         _core.sum_forward(x, y, extents, workspace)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from fastconv.ops.cuda_arrays import CudaArrays, given
 
 
@@ -41,3 +43,22 @@ class CudaElementwise(CudaArrays):
         at, x_size, y_size = self._at, given("x", x).size, given("y", y).size
         arrays = at("x", x, x_size), x_size, at("y", y, y_size), y_size
         self._kernels.copy_columns(*arrays, rows, columns, x_at, y_at, self.memory.stream())
+
+    def random_window(self, x, seed, step, y, flip, rows, columns, whole, fill_mode, fill_value, stream):
+        at, x_shape, y_shape = self._at, given("x", x).shape, given("y", y).shape
+        self._kernels.random_window(
+            at("x", x, x.size),
+            x_shape,
+            at("seed", seed, 1, np.int64),
+            at("step", step, 1, np.int64),
+            at("y", y, y.size),
+            y_shape,
+            flip,
+            rows,
+            columns,
+            whole,
+            fill_mode,
+            fill_value,
+            stream,
+            self.memory.stream(),
+        )

@@ -104,6 +104,11 @@ BINARY = {
         lambda a, b: np.where(a > 0, 1, np.where(a < 0, b, 0)),
         lambda a, b: np.minimum(a, 0),
     ),
+    "scale_by_root": (
+        lambda a, b: a * np.maximum(np.sqrt(b), 1e-7),
+        lambda a, b: np.maximum(np.sqrt(b), 1e-7),
+        lambda a, b: 0.5 * a / np.maximum(np.sqrt(b), 1e-7),
+    ),
 }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from fastconv.ops.grouped_conv2d import GroupedConv2D
 from fastconv.ops.memory import HOST
 from fastconv.ops.numpy_elementwise import NumpyElementwise
+from fastconv.ops.numpy_images import NumpyImages, philox_uniform
 from fastconv.ops.numpy_losses import NumpyLosses
 from fastconv.ops.numpy_optimizers import NumpyOptimizers
 from fastconv.ops.numpy_spatial import NumpySpatial, padded_images, taps, windows
@@ -43,32 +44,7 @@ def _statistics(x, mean, rstd, moving_mean, moving_variance, momentum, epsilon):
     moving_variance[...] = moving_variance * momentum + variance * (1 - momentum)
 
 
-def philox_uniform(seed: int, stream: int, step: int, count: int) -> np.ndarray:
-    """`count` float32 numbers in [0, 1) from Philox4x32-10.
-
-    Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
-
-    Key = the 64 bits of `seed`; counter = (block low, block high, step low, stream), block = index // 4. The number is
-    the top 24 bits of each 32-bit word.
-    """
-    block = np.arange(-(-count // 4), dtype=np.uint64)
-    mask, low = np.uint64(0xFFFFFFFF), np.uint64(32)
-    counter = [block & mask, block >> low, np.full_like(block, step & 0xFFFFFFFF), np.full_like(block, stream)]
-    key = [seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF]
-    for _ in range(10):
-        a, b = np.uint64(0xD2511F53) * counter[0], np.uint64(0xCD9E8D57) * counter[2]
-        counter = [
-            (b >> low) ^ counter[1] ^ np.uint64(key[0]),
-            b & mask,
-            (a >> low) ^ counter[3] ^ np.uint64(key[1]),
-            a & mask,
-        ]
-        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    words = np.stack(counter, axis=1).reshape(-1)[:count]
-    return (words >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
-
-
-class NumpyOps(NumpyElementwise, NumpyLosses, NumpyOptimizers, NumpySpatial, GroupedConv2D):
+class NumpyOps(NumpyElementwise, NumpyImages, NumpyLosses, NumpyOptimizers, NumpySpatial, GroupedConv2D):
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "numpy"

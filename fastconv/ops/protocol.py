@@ -297,8 +297,9 @@ class Ops(Protocol):
     def add_forward(self, a: Array, b: Array, y: Array) -> None: ...
 
     # ---- functions of two tensors: y = f(a, b), da = dy * df/da, db = dy * df/db. function: "add", "subtract",
-    # "multiply", "maximum", "minimum" or "prelu" (a > 0 ? a : b * a). extents (p, q, r, s): a is (p, q, r, s), b is
-    # (q, s), used again for every p and r; da and db have the size of a, either may be None.
+    # "multiply", "maximum", "minimum", "prelu" (a > 0 ? a : b * a) or "scale_by_root" (a * sqrt(b)). extents
+    # (p, q, r, s): a is (p, q, r, s), b is (q, s), used again for every p and r; da and db have the size of a, either
+    # may be None.
     def binary_forward(
         self, a: Array, b: Array, y: Array, function: str, extents: tuple[int, int, int, int]
     ) -> None: ...
@@ -311,6 +312,25 @@ class Ops(Protocol):
         db: Array,
         function: str,
         extents: tuple[int, int, int, int],
+    ) -> None: ...
+
+    # ---- a window of each image at a place, and mirrored, as random numbers of (seed, stream, step, image) say: see
+    # csrc/random_window/random_window.h. flip: "none", "horizontal", "vertical" or "horizontal_and_vertical". rows,
+    # columns: lowest and highest place of its first pixel. whole: rounded down. fill_mode: "constant", "nearest",
+    # "reflect" or "wrap".
+    def random_window(
+        self,
+        x: Array,
+        seed: Array,
+        step: Array,
+        y: Array,
+        flip: str,
+        rows: tuple[float, float],
+        columns: tuple[float, float],
+        whole: bool,
+        fill_mode: str,
+        fill_value: float,
+        stream: int,
     ) -> None: ...
 
     # ---- sums over p and r of x, which is (p, q, r, s)

@@ -8,7 +8,7 @@ import shapes
 from helpers import Runner, float32
 
 from fastconv.ops import get_ops
-from fastconv.ops.numpy_ops import philox_uniform
+from fastconv.ops.numpy_images import philox_uniform
 
 FLOAT32_REFERENCE = Runner(get_ops("numpy"), np.float32, "numpy")
 COUNT = 100_000

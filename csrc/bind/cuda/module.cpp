@@ -16,6 +16,7 @@ void register_cuda_leaky_relu(py::module_& m);
 void register_cuda_binary(py::module_& m);
 void register_cuda_sum(py::module_& m);
 void register_cuda_copy_columns(py::module_& m);
+void register_cuda_random_window(py::module_& m);
 void register_cuda_optimizer(py::module_& m);
 void register_cuda_layout(py::module_& m);
 void register_cuda_depthwise_conv2d(py::module_& m);
@@ -43,6 +44,7 @@ PYBIND11_MODULE(FASTCONV_CUDA_MODULE, m) {
   register_cuda_binary(m);
   register_cuda_sum(m);
   register_cuda_copy_columns(m);
+  register_cuda_random_window(m);
   register_cuda_optimizer(m);
   register_cuda_layout(m);
   register_cuda_depthwise_conv2d(m);
