@@ -56,7 +56,7 @@ def classes():
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, Configurable) and name[0] != "_" and value.__name__[0] != "_"
     }
-    return sorted(found - {Configurable}, key=lambda c: c.__name__)
+    return sorted(found - {Configurable}, key=lambda c: (c.__name__, c.__module__))
 
 
 @pytest.mark.parametrize("cls", [c for c in classes() if c.__name__ not in NOT_MADE], ids=lambda c: c.__name__)

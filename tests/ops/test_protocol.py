@@ -14,9 +14,8 @@ from fastconv.ops.protocol import Ops
 
 BACKENDS = ["cpu", "numpy"]
 CLASSES = {backend: type(get_ops(backend)) for backend in BACKENDS} | {"cuda": CudaOps}
-BEYOND = {
-    "cuda": {"gather_batch", "advance", "cast", "set_number"}
-}  # the protocol: what a step that never asks the host needs
+# Beyond the protocol: what a step that never asks the host needs, and what bfloat16 does.
+BEYOND = {"cuda": {"gather_batch", "advance", "set_number", "cast"}}
 NO_OPS = {"settings", "workspace_bytes"}
 MADE_OF_OTHERS = {op for op in vars(Ops) if op.startswith("grouped_conv2d")}
 
