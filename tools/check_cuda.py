@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 REGISTERS = 65536  # of a multiprocessor
 REGISTERS_UNASKED = 64  # of a thread
-MULTIPLIES = re.compile(r"\b(fprop|dgrad|wgrad)_kernel\b")
+MULTIPLIES = re.compile(r"\b(fprop|dgrad|wgrad|joint)_kernel\b")
 
 
 @dataclass

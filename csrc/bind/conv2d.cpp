@@ -1,18 +1,11 @@
 #include "conv2d/conv2d.h"
 
-#include <optional>
-
 #include "bind/checks.h"
 #include "bind/geometry.h"
 #include "common/parallel.h"
 
 namespace fastconv::bind {
 namespace {
-
-std::optional<Conv2DGeometry> optional_geometry(const py::object& t) {
-  if (t.is_none()) return std::nullopt;
-  return geometry_of(py::cast<py::tuple>(t));
-}
 
 std::string shape_text(int64_t n, int64_t h, int64_t w, int64_t c) {
   return std::to_string(n) + "x" + std::to_string(h) + "x" + std::to_string(w) + "x" + std::to_string(c);

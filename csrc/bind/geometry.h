@@ -2,6 +2,7 @@
 #pragma once
 #include <pybind11/pybind11.h>
 
+#include <optional>
 #include <string>
 
 #include "common/errors.h"
@@ -37,6 +38,11 @@ inline Conv2DGeometry pool_geometry_of(const pybind11::tuple& t) {
   require((g.p - 1) * g.stride_h - g.pad_top < g.h, "pool2d", "windows that begin inside the image, p", g.p);
   require((g.q - 1) * g.stride_w - g.pad_left < g.w, "pool2d", "windows that begin inside the image, q", g.q);
   return g;
+}
+
+inline std::optional<Conv2DGeometry> optional_geometry(const pybind11::object& t) {
+  if (t.is_none()) return std::nullopt;
+  return geometry_of(pybind11::cast<pybind11::tuple>(t));
 }
 
 }  // namespace fastconv::bind

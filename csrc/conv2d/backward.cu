@@ -1,6 +1,7 @@
-// wgrad and dgrad, one after the other: each makes dy of its arguments on load, so that it is never stored. They use the
-// workspace in turn.
+// wgrad and dgrad in one kernel where the shape fits it, else one after the other. Each kernel makes dy of its arguments on
+// load, so that it is never stored; two use the workspace in turn.
 #include <algorithm>
+#include <type_traits>
 
 #include "common/cuda.cuh"
 #include "conv2d/backward.cuh"
@@ -32,13 +33,23 @@ void conv2d_dgrad(const Conv2DGeometry& g, const Number* dy, const float* w, Num
   dgrad(g, a, precision, workspace, stream);
 }
 
-size_t conv2d_backward_workspace_bytes(const Conv2DGeometry& g, bool dx, bool x_gradients) {
-  return std::max(wgrad_workspace_bytes(g), dx ? dgrad_workspace_bytes(g, x_gradients) : 0);
+bool conv2d_backward_is_joint(const Conv2DGeometry& g, const Conv2DGeometry* x_source) {
+  return joint_fits(g, x_source);
+}
+
+size_t conv2d_backward_workspace_bytes(const Conv2DGeometry& g, bool dx, bool x_gradients,
+                                       const Conv2DGeometry* x_source) {
+  const size_t joint = (dx || x_source) && joint_fits(g, x_source) ? joint_workspace_bytes(g, x_source) : 0;
+  return std::max({joint, wgrad_workspace_bytes(g), dx ? dgrad_workspace_bytes(g, x_gradients) : 0});
 }
 
 template <class Number>
 void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackwardOf<Number>& a, Precision precision, float* workspace,
                      void* stream) {
+  if constexpr (std::is_same_v<Number, float>) {
+    const Conv2DGeometry* x_source = a.x_source ? &a.x_source->geometry : nullptr;
+    if ((a.dx || x_source) && joint_fits(g, x_source)) return joint_backward(g, a, precision, workspace, stream);
+  }
   wgrad(g, a, precision, workspace, stream);
   if (a.dx) dgrad(g, a, precision, workspace, stream);
 }

@@ -156,8 +156,11 @@ template <class Number>
 void conv2d_wgrad(const Conv2DGeometry& g, const Conv2DInputOf<Number>& x, const Number* dy, float* dw, float* db,
                   Precision precision, float* workspace, void* stream);
 
-// backward.cu
-size_t conv2d_backward_workspace_bytes(const Conv2DGeometry& g, bool dx, bool x_gradients);
+// backward.cu. Joint, of float alone: both gradients in one kernel, which reads dy and y once; x_source (may be null) is
+// served there alone, and its w not read.
+bool conv2d_backward_is_joint(const Conv2DGeometry& g, const Conv2DGeometry* x_source);
+size_t conv2d_backward_workspace_bytes(const Conv2DGeometry& g, bool dx, bool x_gradients,
+                                       const Conv2DGeometry* x_source);
 template <class Number>
 void conv2d_backward(const Conv2DGeometry& g, const Conv2DBackwardOf<Number>& arguments, Precision precision,
                      float* workspace, void* stream);

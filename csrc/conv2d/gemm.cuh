@@ -189,6 +189,25 @@ struct Fragment {
   }
 };
 
+// d += a * b, all fragments once before any comes again: a product waits for the sum that it adds to.
+template <bool kHighest, int kM, int kN>
+__device__ void add_products(const Fragment<4> (&a)[kM], const Fragment<2> (&b)[kN], float (&d)[kM][kN][4]) {
+  if constexpr (kHighest) {
+#pragma unroll
+    for (int i = 0; i < kM; ++i)
+#pragma unroll
+      for (int j = 0; j < kN; ++j) mma_tf32(d[i][j], a[i].small, b[j].big);
+#pragma unroll
+    for (int i = 0; i < kM; ++i)
+#pragma unroll
+      for (int j = 0; j < kN; ++j) mma_tf32(d[i][j], a[i].big, b[j].small);
+  }
+#pragma unroll
+  for (int i = 0; i < kM; ++i)
+#pragma unroll
+    for (int j = 0; j < kN; ++j) mma_tf32(d[i][j], a[i].big, b[j].big);
+}
+
 // What a warp has of D, as mma_* lay it out, and of the sums of B over k, for column lane / 4 of each fragment, a quarter
 // in each of its four lanes.
 template <class T>
@@ -219,21 +238,7 @@ __device__ void multiply(Shared<float> a, Shared<float> b, Sums<T>& sums) {
         of_b[j].template set<kHighest>(e, x);
         sums.b[j] += x;
       }
-    // All fragments once before any comes again: a product waits for the sum that it adds to.
-    if constexpr (kHighest) {
-#pragma unroll
-      for (int i = 0; i < T::kFragmentsM; ++i)
-#pragma unroll
-        for (int j = 0; j < T::kFragmentsN; ++j) mma_tf32(sums.d[i][j], of_a[i].small, of_b[j].big);
-#pragma unroll
-      for (int i = 0; i < T::kFragmentsM; ++i)
-#pragma unroll
-        for (int j = 0; j < T::kFragmentsN; ++j) mma_tf32(sums.d[i][j], of_a[i].big, of_b[j].small);
-    }
-#pragma unroll
-    for (int i = 0; i < T::kFragmentsM; ++i)
-#pragma unroll
-      for (int j = 0; j < T::kFragmentsN; ++j) mma_tf32(sums.d[i][j], of_a[i].big, of_b[j].big);
+    add_products<kHighest>(of_a, of_b, sums.d);
   }
 }
 

@@ -235,9 +235,10 @@ __global__ void exchange(In x, Out y, int, int n) { y.store(thread(), shfl_xor(x
 
 // ---- counts ----
 
-// Thread i reads word i * n, or four from there (`how` 4).
+// Thread i reads word i * n, or as many as `how` says, 2 or 4, from there.
 __global__ void banks(In, Out y, int how, int n) {
-  y.store(thread(), how == 4 ? floats().load4(thread() * n).v[0] : floats().load(thread() * n));
+  const int i = thread() * n;
+  y.store(thread(), how == 4 ? floats().load4(i).v[0] : how == 2 ? floats().load2(i).v[0] : floats().load(i));
 }
 
 // Thread i reads x[how + i * n].

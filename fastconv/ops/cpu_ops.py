@@ -13,7 +13,6 @@ class CpuOps(GroupedConv2D):
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "cpu"
-    conv2d_backward_reads = 1
     memory = HOST
 
     def settings(self):
@@ -123,6 +122,9 @@ class CpuOps(GroupedConv2D):
 
     def conv2d_backward_fits(self, geometry, x_geometry=None):
         return _core.conv2d_backward_fits(geometry, x_geometry)
+
+    def conv2d_backward_reads(self, geometry, dtype="float"):
+        return 1
 
     def batchnorm_forward(
         self, x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace

@@ -11,8 +11,6 @@ from fastconv.ops.cuda_arrays import CudaArrays, activations_like, name_of
 class CudaConv2D(CudaArrays):
     """The methods of `fastconv.ops.cuda_ops.CudaOps` that are convolutions."""
 
-    conv2d_backward_reads = 2
-
     def _norm(self, prefix: str, channels: int, mean, rstd, gamma, beta, slope) -> tuple:
         """The batch normalization of a convolution's input ("x") or output ("y"), as the kernels take it."""
         if mean is not None and rstd is None:
@@ -133,15 +131,19 @@ class CudaConv2D(CudaArrays):
         x_dw=None,
     ):
         g, at, maybe, dtype = geometry, self._at, self._maybe, activations_like(x)
-        if x_dw is not None:
-            raise ValueError("x_dw: expected None, which conv2d_backward_fits asks for. Received: an array")
         if dx is not None and w is None:
             raise ValueError("w: expected an array beside dx. Received: None")
         if y_mean is not None and (y is None or y_coefficients is None):
             raise ValueError("y_mean: expected with y and y_coefficients. Received: one is None")
-        if x_coefficients is not None and (dx is None or x_mean is None):
-            raise ValueError("x_coefficients: expected with dx and x_mean. Received: one is None")
-        wanted = self._kernels.conv2d_backward_workspace_bytes(g, dx is not None, x_coefficients is not None)
+        if x_coefficients is not None and (x_mean is None or (dx is None and x_dw is None)):
+            raise ValueError("x_coefficients: expected with x_mean, and with dx or x_dw. Received: one is None")
+        source = self._source(g, x_geometry, x_input, x_w, x_dw)
+        if source[0] is not None:
+            if w is None or x_coefficients is None:
+                raise ValueError("x_dw: expected with w and x_coefficients. Received: one is None")
+            if dx is not None:
+                raise ValueError("dx: expected None beside x_dw. Received: an array")
+        wanted = self._kernels.conv2d_backward_workspace_bytes(g, dx is not None, x_coefficients is not None, source[0])
         self._kernels.conv2d_backward(
             g,
             at("x", x, math.prod(g.x_shape), dtype),
@@ -158,14 +160,32 @@ class CudaConv2D(CudaArrays):
             maybe("y", y, math.prod(g.y_shape), dtype),
             *self._norm("y", g.k, y_mean, y_rstd, y_gamma, y_beta, y_slope),
             maybe("y_coefficients", y_coefficients, 2 * g.k),
+            *source,
             config.float32_matmul_precision(),
             name_of(dtype),
             self.memory.stream(),
         )
 
+    def _source(self, geometry, x_geometry, x_input, x_w, x_dw) -> tuple:
+        """The convolution that made x, as the kernels take it: its geometry, its input, the gradient of its weights."""
+        if x_dw is None:
+            return None, 0, 0
+        if any(argument is None for argument in (x_geometry, x_input, x_w)):
+            raise ValueError("x_dw: expected with x_geometry, x_input and x_w. Received: one is None")
+        if x_geometry.y_shape != geometry.x_shape:
+            expected, received = ("x".join(map(str, shape)) for shape in (geometry.x_shape, x_geometry.y_shape))
+            raise ValueError(f"x_geometry: expected outputs of the shape of x, {expected}. Received: {received}")
+        if not self.conv2d_backward_fits(geometry, x_geometry):
+            raise ValueError("x_dw: expected None, which conv2d_backward_fits asks for. Received: an array")
+        of_input = self._at("x_input", x_input, math.prod(x_geometry.x_shape))
+        return x_geometry, of_input, self._at("x_dw", x_dw, math.prod(x_geometry.w_shape))
+
     def conv2d_backward_fits(self, geometry, x_geometry=None):
         if x_geometry is not None:
-            return False  # dx of one image after the other, as that takes, is what blocks do not have
+            return self._kernels.conv2d_backward_is_joint(geometry, x_geometry)
         # It saves writing the gradient of y and reading it twice. A dense layer's outputs are small, and have no batch
         # normalization of so many rows that its passes would count.
         return not (geometry.n == geometry.h == geometry.p == geometry.r == geometry.s == 1)
+
+    def conv2d_backward_reads(self, geometry, dtype="float"):
+        return 1 if dtype == "float" and self._kernels.conv2d_backward_is_joint(geometry, None) else 2

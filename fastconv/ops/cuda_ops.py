@@ -44,7 +44,9 @@ class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpati
         if op == "conv2d_wgrad":
             return self._kernels.conv2d_wgrad_workspace_bytes(geometry)
         if op == "conv2d_backward":
-            return self._kernels.conv2d_backward_workspace_bytes(geometry, "dx" in given, "x_coefficients" in given)
+            return self._kernels.conv2d_backward_workspace_bytes(
+                geometry, "dx" in given, "x_coefficients" in given, attrs.get("x_geometry")
+            )
         if op in ("batchnorm_forward", "batchnorm_backward"):
             *rows, channels = shapes["x"]
             return self._kernels.batchnorm_workspace_bytes(math.prod(rows), channels)

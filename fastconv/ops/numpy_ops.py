@@ -48,7 +48,6 @@ class NumpyOps(NumpyElementwise, NumpyImages, NumpyLosses, NumpyOptimizers, Nump
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "numpy"
-    conv2d_backward_reads = 1
     memory = HOST
 
     def settings(self):
@@ -167,6 +166,9 @@ class NumpyOps(NumpyElementwise, NumpyImages, NumpyLosses, NumpyOptimizers, Nump
 
     def conv2d_backward_fits(self, geometry, x_geometry=None):
         return True
+
+    def conv2d_backward_reads(self, geometry, dtype="float"):
+        return 1
 
     def batchnorm_forward(
         self, x, gamma, beta, y, mean, rstd, moving_mean, moving_variance, momentum, epsilon, slope, workspace

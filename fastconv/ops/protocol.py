@@ -35,7 +35,6 @@ TAKES_WORKSPACE = frozenset(
 
 class Ops(Protocol):
     name: str
-    conv2d_backward_reads: int  # of its inputs: once, or once for each of two gradients
     memory: Any  # `fastconv.ops.memory.HostMemory` or one like it: where all arrays live
 
     def settings(self) -> tuple:
@@ -124,6 +123,9 @@ class Ops(Protocol):
 
     # Whether conv2d_backward is faster than the passes it joins: two, or with x_geometry three.
     def conv2d_backward_fits(self, geometry: Conv2DGeometry, x_geometry: Conv2DGeometry = None) -> bool: ...
+
+    # How often it reads its inputs, buffers of `dtype`, to make both gradients: once, or once for each.
+    def conv2d_backward_reads(self, geometry: Conv2DGeometry, dtype: str = "float") -> int: ...
 
     # ---- batchnorm over all axes but the last: z = gamma * (x - mean) * rstd + beta, y = z > 0 ? z : slope * z.
     # slope 1 is batch normalization alone, other slopes fuse LeakyReLU or ReLU. gamma, beta, dgamma, dbeta may be None.

@@ -189,7 +189,7 @@ class Executor:
         if graph.training:
             if self.store.learning:
                 self.optimizer.emit(graph, w, dw, self.store.places)
-            fusions.fuse(graph, fusions.WHOLE, self._fuse, self.ops)
+            fusions.fuse(graph, fusions.WHOLE, precision.fusions_of(self._policy, self._fuse), self.ops)
         if self._policy == "mixed_bfloat16":
             precision.store_as_bfloat16(graph)
         return graph

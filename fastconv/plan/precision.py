@@ -32,6 +32,15 @@ STORED: dict[str, tuple[str, ...]] = {
 }
 
 
+# Fusions into kernels that have no bfloat16.
+_UNFUSED = {"mixed_bfloat16": ("first_wgrad_in_dgrad",)}
+
+
+def fusions_of(policy: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of the fusions `names` that a policy has kernels for."""
+    return tuple(name for name in names if name not in _UNFUSED.get(policy, ()))
+
+
 def check_policy(name: str | None) -> str:
     """The name of a dtype policy; "float32" for None.
 

@@ -27,7 +27,8 @@ def traffic(plan: Plan) -> list[Row]:
 
     Weights, their gradients, the state of training, numbers per channel and workspaces are left out. A buffer counts
     once a step, also where views show it twice. It is read again by batch normalization, after the sums over it, and
-    by a convolution's backward pass on a GPU, where two kernels make the two gradients.
+    by a convolution's backward pass on a GPU where two kernels make the two gradients. What neighbouring blocks of one
+    kernel have in common, rows where windows overlap or a tile that each multiplies with other channels, counts once.
 
     >>> print(*traffic(executor.plan("train", 32)), sep="\\n")
     Row(op='conv2d_fprop', buffers=('x', 'conv2d'), read=393216, written=4194304)
@@ -66,7 +67,7 @@ def _counted(arguments: dict[str, Buffer]) -> list[Buffer]:
 def _passes(step: Step, ops) -> int:
     """How often a step reads its inputs."""
     if step.op == "conv2d_backward":
-        return ops.conv2d_backward_reads if "dx" in step.writes else 1
+        return ops.conv2d_backward_reads(step.attrs["geometry"], step.reads["x"].dtype) if "dx" in step.writes else 1
     sums_first = step.op == "batchnorm_forward" or (step.op == "batchnorm_backward" and "dx" in step.writes)
     return 2 if sums_first else 1
 

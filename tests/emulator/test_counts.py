@@ -18,6 +18,12 @@ def test_bank_conflicts(emulator, run, order, stride, ways):
     assert (c["wavefronts"], c["ideal_wavefronts"]) == (2 * ways, 2)  # two warps
 
 
+@pytest.mark.parametrize("stride, ways", [(2, 1), (4, 2), (8, 4), (24, 4), (32, 16), (34, 1)])
+def test_bank_conflicts_of_two_floats(emulator, run, order, stride, ways):
+    c = counts(emulator, run, "banks", shared_bytes=4 * 64 * 34, how=2, n=stride)
+    assert (c["wavefronts"], c["ideal_wavefronts"]) == (2 * 2 * ways, 2 * 2)  # half a warp at a time
+
+
 @pytest.mark.parametrize("stride, ways", [(4, 1), (8, 2), (16, 4), (20, 1), (32, 8), (36, 1)])
 def test_bank_conflicts_of_four_floats(emulator, run, order, stride, ways):
     c = counts(emulator, run, "banks", shared_bytes=4 * 64 * 36, how=4, n=stride)

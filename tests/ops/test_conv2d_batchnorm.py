@@ -113,7 +113,12 @@ def test_backward_without_dx_gives_the_same_dw(ops, rng, shape):
     a = {k: v for k, v in example("conv2d_backward", rng, shape).items() if not k.startswith("x_")}
     expected = ops.run("conv2d_backward", **a)
     actual = ops.run("conv2d_backward", **a | {"dx": None, "w": None})
-    np.testing.assert_array_equal(actual.dw, expected.dw)
+    bound = 0
+    if not ops.name.startswith("cpu"):  # one kernel for both gradients adds pixels in another order
+        g, dy = a["geometry"], np.abs(gradient_of_y(ops, a))
+        bound = REFERENCE.run("conv2d_wgrad", geometry=g, x=np.abs(a["x"]), dy=dy).dw
+        bound = 2 * tolerances.sum_of_products(ops.name, g.n * g.p * g.q, bound)
+    tolerances.assert_close(actual.dw, expected.dw, bound)
 
 
 @some_shapes

@@ -16,7 +16,7 @@ BACKENDS = ["cpu", "numpy"]
 CLASSES = {backend: type(get_ops(backend)) for backend in BACKENDS} | {"cuda": CudaOps}
 # Beyond the protocol: what a step that never asks the host needs, and what bfloat16 does.
 BEYOND = {"cuda": {"gather_batch", "advance", "set_number", "cast"}}
-NO_OPS = {"settings", "workspace_bytes"}
+NO_OPS = {"settings", "workspace_bytes", "conv2d_backward_reads"}
 MADE_OF_OTHERS = {op for op in vars(Ops) if op.startswith("grouped_conv2d")}
 
 

@@ -1,5 +1,8 @@
 """Memory passes counted from a plan, against counts by hand."""
 
+import pytest
+from helpers import emulated_cuda
+
 from fastconv import layers, models, optimizers
 from fastconv.models import networks
 from fastconv.models.objective import Objective
@@ -100,7 +103,17 @@ def test_a_backward_pass_of_two_kernels_reads_its_inputs_twice(monkeypatch):
     fused = [name for name in fuse.ALL if name != "first_wgrad_in_dgrad"]
     plan = Executor(networks.cnn(), ops, loss, optimizer, fuse=fused).plan("train", 32)
     once = traffic(plan)
-    monkeypatch.setattr(type(ops), "conv2d_backward_reads", 2)
+    monkeypatch.setattr(type(ops), "conv2d_backward_reads", lambda self, geometry, dtype: 2)
     for step, before, after in zip(plan.steps, once, traffic(plan), strict=True):
         twice = step.op == "conv2d_backward" and "dx" in step.writes
         assert after.read == before.read * (2 if twice else 1) and after.written == before.written
+
+
+def test_the_step_of_cnn_on_a_gpu_has_the_passes_of_the_cpu():
+    pytest.importorskip("fastconv._emulator", reason="needs the emulator of CUDA", exc_type=ImportError)
+    loss, optimizer = Objective("categorical_crossentropy"), optimizers.Adam()
+    gpu, cpu = (
+        memory_passes(Executor(networks.cnn(), ops, loss, optimizer).plan("train", 32))
+        for ops in (emulated_cuda(), get_ops("cpu"))
+    )
+    assert gpu == cpu <= 6

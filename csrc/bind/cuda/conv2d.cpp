@@ -83,8 +83,8 @@ void register_cuda_conv2d(py::module_& m) {
       [](const py::tuple& geometry, Address x, Address dy, Address w, Address dx, Address dw, Address db,
          Address workspace, Address x_mean, Address x_rstd, Address x_gamma, Address x_beta, float x_slope,
          Address x_dgamma, Address x_dbeta, Address x_coefficients, Address y, Address y_mean, Address y_rstd,
-         Address y_gamma, Address y_beta, float y_slope, Address y_coefficients, const std::string& precision,
-         const std::string& dtype, Address stream) {
+         Address y_gamma, Address y_beta, float y_slope, Address y_coefficients, const py::object& x_geometry,
+         Address x_input, Address x_dw, const std::string& precision, const std::string& dtype, Address stream) {
         with_activations(dtype, [&](auto activations) {
           const Conv2DGeometry g = geometry_of(geometry);
           const BatchNormTransform x_norm = transform_of(x_mean, x_rstd, x_gamma, x_beta, x_slope);
@@ -102,6 +102,10 @@ void register_cuda_conv2d(py::module_& m) {
           arguments.dw = at<float>(dw);
           arguments.db = at<float>(db);
           arguments.x_gradients = x_coefficients ? &x_gradients : nullptr;
+          const std::optional<Conv2DGeometry> before = optional_geometry(x_geometry);
+          const Conv2DSource source = {before.value_or(Conv2DGeometry{}), at<const float>(x_input), nullptr,
+                                       at<float>(x_dw)};
+          arguments.x_source = before ? &source : nullptr;
           cuda::conv2d_backward(g, arguments, precision_of(precision), at<float>(workspace), stream_at(stream));
         });
       },
@@ -109,7 +113,8 @@ void register_cuda_conv2d(py::module_& m) {
       py::arg("workspace"), py::arg("x_mean"), py::arg("x_rstd"), py::arg("x_gamma"), py::arg("x_beta"),
       py::arg("x_slope"), py::arg("x_dgamma"), py::arg("x_dbeta"), py::arg("x_coefficients"), py::arg("y"),
       py::arg("y_mean"), py::arg("y_rstd"), py::arg("y_gamma"), py::arg("y_beta"), py::arg("y_slope"),
-      py::arg("y_coefficients"), py::arg("precision"), py::arg("dtype"), py::arg("stream"));
+      py::arg("y_coefficients"), py::arg("x_geometry"), py::arg("x_input"), py::arg("x_dw"), py::arg("precision"),
+      py::arg("dtype"), py::arg("stream"));
 
   m.def(
       "conv2d_fprop_workspace_bytes",
@@ -127,10 +132,19 @@ void register_cuda_conv2d(py::module_& m) {
       py::arg("geometry"));
   m.def(
       "conv2d_backward_workspace_bytes",
-      [](const py::tuple& geometry, bool dx, bool x_gradients) {
-        return cuda::conv2d_backward_workspace_bytes(geometry_of(geometry), dx, x_gradients);
+      [](const py::tuple& geometry, bool dx, bool x_gradients, const py::object& x_geometry) {
+        const std::optional<Conv2DGeometry> source = optional_geometry(x_geometry);
+        return cuda::conv2d_backward_workspace_bytes(geometry_of(geometry), dx, x_gradients,
+                                                     source ? &*source : nullptr);
       },
-      py::arg("geometry"), py::arg("dx"), py::arg("x_gradients"));
+      py::arg("geometry"), py::arg("dx"), py::arg("x_gradients"), py::arg("x_geometry"));
+  m.def(
+      "conv2d_backward_is_joint",
+      [](const py::tuple& geometry, const py::object& x_geometry) {
+        const std::optional<Conv2DGeometry> source = optional_geometry(x_geometry);
+        return cuda::conv2d_backward_is_joint(geometry_of(geometry), source ? &*source : nullptr);
+      },
+      py::arg("geometry"), py::arg("x_geometry"));
 }
 
 }  // namespace fastconv::bind
