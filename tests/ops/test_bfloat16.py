@@ -246,13 +246,14 @@ def test_shared_memory_has_no_bank_conflicts(emulated, rng, op, shape):
         assert c["wavefronts"] == c["ideal_wavefronts"], kernel
 
 
-def test_a_product_of_bfloat16_is_a_sixth_of_those_of_float32(emulated, rng):
+@pytest.mark.parametrize("op", ["conv2d_dgrad", "conv2d_wgrad"])
+def test_a_product_of_bfloat16_is_a_sixth_of_those_of_float32(emulated, rng, op):
     """Twice the k, and one product where 3xTF32 has three."""
-    arguments = example("conv2d_backward", rng, SOME_SHAPES[0])
+    arguments = example(op, rng, SOME_SHAPES[0])
     counts = []
     for runner in (bfloat16.Runner, helpers.Runner):
         emulated.count(True)
-        runner(helpers.emulated_cuda(), np.float32, "emulator", Aligned).run("conv2d_backward", **arguments)
+        runner(helpers.emulated_cuda(), np.float32, "emulator", Aligned).run(op, **arguments)
         counts.append({kernel: c["mma"] for kernel, c in emulated.counts().items()})
     assert {kernel: 6 * count for kernel, count in counts[0].items()} == counts[1]
 
