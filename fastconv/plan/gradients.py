@@ -41,7 +41,7 @@ class Backward:
             if dy is not None and any(map(self.needed, step.reads.values())):
                 if step.op not in _RULES:
                     raise ValueError(
-                        f"{step.writes['y'].name}: expected no trainable weights before a layer that has no gradient. "
+                        f"{step.op}: expected no trainable weights before a layer that has no gradient. "
                         f"Received: {step}"
                     )
                 _RULES[step.op](self, step, dy)
