@@ -53,7 +53,7 @@ def shapes_of(op):
         return shapes.IMAGES
     if op.startswith("batchnorm"):
         return shapes.BATCHNORM
-    return shapes.SOFTMAX if op.startswith(("softmax", "swap")) else [(count,) for count in shapes.ELEMENTWISE]
+    return shapes.SOFTMAX if op in helpers.ROWS else [(count,) for count in shapes.ELEMENTWISE]
 
 
 def in_child(work):
