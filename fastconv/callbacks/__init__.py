@@ -5,6 +5,7 @@ The progress bar is one of them and has its own file, progress.py.
 
 from __future__ import annotations
 
+from fastconv.callbacks.backup_and_restore import BackupAndRestore
 from fastconv.callbacks.base import Callback, Logs
 from fastconv.callbacks.callback_list import CallbackList
 from fastconv.callbacks.csv_logger import CSVLogger
@@ -19,6 +20,7 @@ from fastconv.callbacks.tensorboard import TensorBoard
 from fastconv.callbacks.terminate_on_nan import TerminateOnNaN
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

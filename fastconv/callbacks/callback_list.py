@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from fastconv.callbacks.backup_and_restore import BackupAndRestore
 from fastconv.callbacks.base import HOOKS, Callback, Logs
 from fastconv.callbacks.history import History
 
@@ -38,14 +39,28 @@ class CallbackList:
             self.callbacks.append(self.history)
         if verbosity(verbose) and not any(isinstance(callback, ProgressCallback) for callback in self.callbacks):
             self.callbacks.append(ProgressCallback(verbose))
+        # What a backup saves are the states that the others have then.
+        self.callbacks.sort(key=lambda callback: isinstance(callback, BackupAndRestore))
         for callback in self.callbacks:
             callback.set_params(params or {})
             callback.set_model(model)
+            if isinstance(callback, BackupAndRestore):
+                callback.set_callbacks([other for other in self.callbacks if other is not callback])
         # Steps can be as short as 100 us, so per-batch hooks that nobody overrides must not cost a call each.
         self._batch_hooks = {
             hook: [getattr(callback, hook) for callback in self.callbacks if _overrides(callback, hook)]
             for hook in _BATCH_HOOKS
         }
+
+    def resumes(self, asked: bool) -> bool:
+        """Whether a run is to go on from a backup as if it had not been cut off.
+
+        Raises:
+            ValueError: if it is asked for and there is no `BackupAndRestore`.
+        """
+        if asked and not any(isinstance(callback, BackupAndRestore) for callback in self.callbacks):
+            raise ValueError("resume: expected a BackupAndRestore among the callbacks. Received: none")
+        return bool(asked)
 
     def logs_due(self, hook: str) -> bool:
         """Whether a callback would read the means after a batch now. On a device they cost a wait.

@@ -30,9 +30,12 @@ class Compiled:
         self._saved_state: dict[str, np.ndarray] | None = None  # of training, until an executor takes it over
         self._frozen: frozenset | None = None  # weights; None until it is compiled and built
         self._noticed: frozenset | None = None  # what there was a warning of
+        # Between fit and BackupAndRestore: whether a backup counts as a whole, the feeder with the epoch's order, and
+        # where to go on.
+        self._resumes, self._epoch_runs, self._place = False, None, None
 
     def __getstate__(self):
-        return {**self.__dict__, "_executor": None}  # a copy makes its own, on its own weights
+        return {**self.__dict__, "_executor": None, "_epoch_runs": None}  # a copy makes its own, on its own weights
 
     def compile(
         self,
@@ -142,7 +145,10 @@ class Compiled:
 
     def restore_training_state(self, state: dict[str, np.ndarray]) -> None:
         """Goes on from `training_state` of a model of the same layers and optimizer, compiled before."""
-        self._executor, self._saved_state = None, {name: np.array(values) for name, values in state.items()}
+        if self._executor is not None:
+            self._executor.restore(state)
+        else:
+            self._saved_state = {name: np.array(values) for name, values in state.items()}
 
     def optimizer_slots(self) -> dict[str, list[np.ndarray]]:
         """The optimizer's slots by name, each an array for every trainable weight; none before the first step."""

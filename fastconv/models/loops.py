@@ -13,7 +13,7 @@ import logging
 import math
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,22 @@ _CHUNK_BYTES = 1 << 26  # of an upload: bounds what a conversion of its values t
 _SHARE = 0.9  # of the free memory of a device that samples may take
 
 
+class Place(NamedTuple):
+    """Where a run goes on.
+
+    Attributes:
+        epoch: the number of an epoch.
+        batch: how many of its batches are over.
+        order: of its samples; None for their own.
+        sums: of the totals of these batches; None for none.
+    """
+
+    epoch: int
+    batch: int = 0
+    order: np.ndarray | None = None
+    sums: np.ndarray | None = None
+
+
 def run(
     feeder: Any,
     hook: str,
@@ -34,6 +50,7 @@ def run(
     callbacks: Any,
     order: np.ndarray | None = None,
     stop: Callable[[], bool] | None = None,
+    place: Place | None = None,
 ) -> dict[str, float]:
     """Runs all batches, or those before `stop()` was true, and returns the losses and metrics of their samples.
 
@@ -44,11 +61,16 @@ def run(
         callbacks: a `CallbackList`.
         order: of the samples; None for their own.
         stop: asked after each batch.
+        place: where to go on, instead of the first batch.
     """
     on_begin, on_end = getattr(callbacks, f"on_{hook}_batch_begin"), getattr(callbacks, f"on_{hook}_batch_end")
-    feeder.begin(order)
-    seen = 0
-    for i, (size, batch) in enumerate(batches):
+    done, sums = (place.batch, place.sums) if place else (0, None)
+    batches = iter(batches)
+    seen = sum(size for size, _ in itertools.islice(batches, done))
+    feeder.begin(order, seen, sums)
+    if done and stop is not None and stop():
+        return feeder.results(seen)
+    for i, (size, batch) in enumerate(batches, done):
         on_begin(i)
         feeder.step(*batch)
         seen += size
@@ -92,9 +114,12 @@ class Direct:
         self._executor, self._mode, self._samples = executor, mode, samples
         self.begin()
 
-    def begin(self, order: np.ndarray | None = None) -> None:
+    def begin(self, order: np.ndarray | None = None, taken: int = 0, sums: np.ndarray | None = None) -> None:
+        """An epoch: the order of its samples, how many of them were taken before, and the sums of their totals."""
         self._order = order
         self._sums = np.zeros(self._executor.objective.size)
+        if sums is not None:
+            self._sums += sums
 
     def step(self, begin: int, end: int) -> None:
         """One batch: the samples from number `begin` to `end` of the order.
@@ -111,9 +136,13 @@ class Direct:
             plan.run()
         self._sums += self._executor.memory.download(plan.totals)
 
+    def sums(self) -> np.ndarray:
+        """Of the totals of all batches of the epoch."""
+        return self._sums
+
     def results(self, seen: int) -> dict[str, float]:
-        """Losses and metrics since `begin`, over as many samples."""
-        return self._executor.objective.results(self._sums, seen)
+        """Losses and metrics of the epoch so far, over as many samples."""
+        return self._executor.objective.results(self.sums(), seen)
 
 
 class Given(Direct):
@@ -164,9 +193,13 @@ class _Captured:
             functools.partial(ops.advance, taken, self._position, step, plan.totals, self._sums),
         ]
 
-    def results(self, seen: int) -> dict[str, float]:
+    def sums(self) -> np.ndarray:
         """As of `Direct`; waits for the steps launched so far."""
-        return self._executor.objective.results(self._memory.download(self._sums), seen)
+        return self._memory.download(self._sums)
+
+    def results(self, seen: int) -> dict[str, float]:
+        """As of `Direct`."""
+        return self._executor.objective.results(self.sums(), seen)
 
 
 class Resident(_Captured):
@@ -184,10 +217,10 @@ class Resident(_Captured):
                     data.refuse_sample(x, bad // math.prod(x.shape[1:]))
         self._order = memory.empty(len(samples), np.int64)
 
-    def begin(self, order: np.ndarray | None = None) -> None:
+    def begin(self, order: np.ndarray | None = None, taken: int = 0, sums: np.ndarray | None = None) -> None:
         self._memory.upload(self._order, np.arange(self._order.size) if order is None else order)
-        self._memory.upload(self._position, 0)
-        self._memory.upload(self._sums, 0)
+        self._memory.upload(self._position, taken)
+        self._memory.upload(self._sums, 0 if sums is None else sums)
 
     def step(self, begin: int, end: int) -> None:
         """One batch; the device knows itself which samples are next."""
@@ -206,9 +239,9 @@ class Streamed(_Captured):
         self._slots = [self._memory.slot(*arrays) for _ in range(2)]
         self._rows = self._memory.asarray(np.arange(batch_size))  # a slot has its samples in their order
 
-    def begin(self, order: np.ndarray | None = None) -> None:
+    def begin(self, order: np.ndarray | None = None, taken: int = 0, sums: np.ndarray | None = None) -> None:
         self._order = order
-        self._memory.upload(self._sums, 0)
+        self._memory.upload(self._sums, 0 if sums is None else sums)
 
     def step(self, begin: int, end: int) -> None:
         """As of `Direct`; returns before the step is over."""
@@ -227,7 +260,7 @@ class Predicted:
     def __init__(self, executor, samples: data.Samples, outputs: list[np.ndarray]):
         self._executor, self._samples, self._outputs = executor, samples, outputs
 
-    def begin(self, order=None) -> None:
+    def begin(self, *arguments) -> None:
         """There is nothing to sum up."""
 
     def step(self, begin: int, end: int) -> None:
@@ -251,7 +284,7 @@ class Collected:
         self._executor, self._shapes = executor, shapes
         self.parts: list[list[np.ndarray]] = []
 
-    def begin(self, order=None) -> None:
+    def begin(self, *arguments) -> None:
         """There is nothing to sum up."""
 
     def step(self, samples: data.Samples) -> None:

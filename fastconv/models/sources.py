@@ -64,6 +64,11 @@ class InArrays:
         ends = np.cumsum(sizes).tolist()
         return np.roll(order, -begin), [(n, (end - n, end)) for n, end in zip(sizes, ends, strict=True)]
 
+    def go_on(self, order: np.ndarray | None) -> tuple[np.ndarray | None, Iterable[tuple[int, tuple]]]:
+        """An epoch that was begun before, in its order, with all its batches."""
+        self._at, self._order = self._in_epoch, order
+        return order, loops.spans(self._count, self._batch_size)
+
 
 class InBatches:
     """Batches that something yields: (x, y, sample_weight), (x, y), (x,) or x, each part as `fit` takes it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -66,6 +67,7 @@ class Trainer(Compiled):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: int = 1,
+        resume: bool = False,
     ) -> History:
         """Trains on arrays or batches. A second call goes on where the first ended: weights, optimizer state, steps.
 
@@ -93,6 +95,9 @@ class Trainer(Compiled):
             validation_steps: batches per validation, all of them if None.
             validation_batch_size: as batch_size if None.
             validation_freq: validate every this many epochs.
+            resume: go on where a run with the same arguments was cut off, from the backup of its `BackupAndRestore`,
+                which has to be among the callbacks, and end with the bits of a run never cut off. Where there is no
+                backup it starts at the beginning.
 
         Returns:
             `History`: `.history` maps names to one value per epoch. Ctrl-C ends training after the running step:
@@ -138,21 +143,28 @@ class Trainer(Compiled):
         validating = None
         if validation is not None:
             validating = self._evaluation(validation, validation_batch_size, validation_steps)
-        self.stop_training = False
+        self.stop_training, self._resumes, self._place = False, callbacks.resumes(resume), None
+        if resume and (samples is None or steps is not None):
+            raise ValueError(
+                "resume: expected arrays, of which an epoch takes all. Received: batches, or a number of them"
+            )
         logs: dict[str, float] = {}
         callbacks.on_train_begin()
+        place = self._place or loops.Place(initial_epoch)
         with Interrupt() as interrupt:
 
             def stop() -> bool:
                 return interrupt.requested or self.stop_training
 
-            for epoch in range(initial_epoch, epochs):
+            for epoch in range(place.epoch, epochs):
                 if not source.more():
                     warnings.warn(RAN_OUT, stacklevel=2)
                     break
                 callbacks.on_epoch_begin(epoch)
-                order, batches = source.epoch()
-                results = loops.run(feeder, "train", batches, callbacks, order, stop)
+                order, batches = source.go_on(place.order) if place.batch else source.epoch()
+                self._epoch_runs = weakref.proxy(feeder), order
+                results = loops.run(feeder, "train", batches, callbacks, order, stop, place)
+                place = loops.Place(epoch + 1)
                 if interrupt.requested:
                     break
                 logs = results

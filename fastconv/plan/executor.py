@@ -76,6 +76,24 @@ class Executor:
         there = {name: np.array(self.memory.download(a)) for name, a in self._states.items()}
         return {**there, "step": self.step.copy()}
 
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Goes on from the `state()` of an executor of the same model and optimizer. Plans stay as they are.
+
+        Raises:
+            ValueError: if an array has another size; nothing is changed then.
+        """
+        for name, values in state.items():
+            size = self._states[name].size if name in self._states else self.store.trainable.size
+            if values.size != size:
+                raise ValueError(f"{name}: expected {size} numbers. Received: {values.size}")
+        for name, array in self._states.items():
+            self.memory.upload(array, state.get(name, 0))  # a slot that was not there yet is zero
+        missing = {name: self.memory.asarray(np.array(a)) for name, a in state.items() if name not in self._states}
+        self._states |= missing
+        self.step[...] = state["step"]
+        if not self.memory.on_host:
+            self.memory.upload(self._states["step"], self.step + 1)
+
     @property
     def next_step(self):
         """The number of the next training step, on a device that counts its steps."""
