@@ -40,11 +40,13 @@ if(NOT FASTCONV_CUDA STREQUAL "OFF")
 endif()
 
 if(nvcc)
-  # Code for the architectures that have tensor cores for TF32; PTX for those without code here, of Hopper and of the last.
+  # Code for architectures that have tensor cores for TF32, and PTX of the last for those to come.
   if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
-    set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90a-real 90-virtual)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90a-real)
     if(nvcc VERSION_GREATER_EQUAL 12.8)
       list(APPEND CMAKE_CUDA_ARCHITECTURES 120)
+    else()
+      list(APPEND CMAKE_CUDA_ARCHITECTURES 90-virtual)
     endif()
   endif()
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)  # it loads the driver on first use: importing needs none

@@ -1,11 +1,12 @@
-"""Compiles every CUDA kernel for every architecture of csrc/cuda.cmake and checks what the compiler made of it.
+"""Checks what the compiler made of every CUDA kernel, for every architecture of csrc/cuda.cmake.
 
-python tools/check_cuda.py
+python tools/check_cuda.py [WHEEL or LIBRARY]
 
-It needs nvcc, and cuobjdump: of CUDA, or of `pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm`.
+Without an argument it takes the `fastconv._cuda` that is installed. It needs cuobjdump: of CUDA, or of
+`pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm`; with nvcc on the PATH it misses architectures, too.
 
 A kernel must
-- have no local memory: no stack frame, no spilled registers;
+- have no local memory: no stack frame, and so no spilled registers;
 - state `__launch_bounds__(threads, blocks)`, the blocks that a multiprocessor must have registers for: the compiler
   holds that or spills. With `__launch_bounds__(threads)` it has to do with 64 registers, so that 1024 threads fit;
 - have tensor-core instructions if it multiplies matrices: HMMA on TF32, or on bfloat16 where activations are so.
@@ -13,6 +14,7 @@ A kernel must
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -20,6 +22,8 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,29 +63,30 @@ class Kernel:
         return found
 
 
-def parse(report: str, code: str) -> list[Kernel]:
-    """The kernels in what `nvcc -Xptxas -v` (report) and `cuobjdump -ptx -sass` (code) print, by mangled names."""
-    bounds = dict(re.findall(r"\.entry (\w+)\(([^{]*)", code))  # by name, in the PTX of one architecture
-    sass = {}
-    for section in re.split(r"^arch = ", code, flags=re.MULTILINE)[1:]:
-        for function in section.split("Function : ")[1:]:
-            sass[function.split()[0], section.split()[0]] = function
-    kernels = []
-    for entry in report.split("Compiling entry function ")[1:]:
-        name, architecture = re.match(r"'(\w+)' for '(\w+)'", entry).groups()
-        local = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads", entry).groups()
-        kernels.append(
-            Kernel(
-                name,
-                architecture,
-                local_bytes=sum(map(int, local)),
-                registers=number(r"Used (\d+) registers", entry),
-                threads=number(r"\.maxntid (\d+)", bounds[name]),
-                blocks=number(r"\.minnctapersm (\d+)", bounds[name]),
-                tensor_core_instructions=tensor_core_instructions(name, sass[name, architecture]),
-            )
+def parse(usage: str, ptx: str, sass: str) -> list[Kernel]:
+    """The kernels in what `cuobjdump` prints with -res-usage, -ptx and -sass, by mangled names."""
+    bounds = dict(re.findall(r"\.entry (\w+)\(([^{]*)", ptx))
+    code = dict(by_architecture(sass, "Function : "))
+    return [
+        Kernel(
+            name,
+            architecture,
+            local_bytes=number(r"STACK:(\d+)", text) + number(r"LOCAL:(\d+)", text),
+            registers=number(r"REG:(\d+)", text),
+            threads=number(r"\.maxntid (\d+)", bounds[name]),
+            blocks=number(r"\.minnctapersm (\d+)", bounds[name]),
+            tensor_core_instructions=tensor_core_instructions(name, code[name, architecture]),
         )
-    return kernels
+        for (name, architecture), text in by_architecture(usage, " Function ")
+        if name in bounds
+    ]
+
+
+def by_architecture(text: str, mark: str) -> Iterator[tuple[tuple[str, str], str]]:
+    """((kernel, architecture), text) of the parts of a listing."""
+    for section in re.split(r"^arch = ", text, flags=re.MULTILINE)[1:]:
+        for part in section.split(mark)[1:]:
+            yield (re.match(r"\w+", part).group(), section.split()[0]), part
 
 
 def tensor_core_instructions(name: str, code: str) -> int:
@@ -115,38 +120,49 @@ def run(*command: str) -> str:
     return done.stdout + done.stderr
 
 
-def architectures(nvcc: str) -> list[str]:
-    """Those of the build that this nvcc knows."""
-    known = run(nvcc, "--list-gpu-arch")
+def missing(kernels: list[Kernel]) -> list[str]:
+    """Architectures of csrc/cuda.cmake that the nvcc on the PATH knows and no kernel was compiled for."""
+    nvcc = shutil.which("nvcc")
+    known = run(nvcc, "--list-gpu-arch") + "\n" if nvcc else ""
     lists = re.findall(r"CMAKE_CUDA_ARCHITECTURES (\d[^)]*)\)", (ROOT / "csrc/cuda.cmake").read_text())
-    wanted = [item.removesuffix("-real") for item in " ".join(lists).split() if not item.endswith("-virtual")]
-    return [architecture for architecture in wanted if f"compute_{architecture.rstrip('a')}\n" in known + "\n"]
+    wanted = {item.removesuffix("-real") for item in " ".join(lists).split() if not item.endswith("-virtual")}
+    found = {kernel.architecture for kernel in kernels}
+    return sorted(a for a in wanted if f"compute_{a.rstrip('a')}\n" in known and f"sm_{a}" not in found)
 
 
-def compile_file(nvcc: str, dump: str, file: Path, targets: list[str], folder: Path) -> list[Kernel]:
-    fatbin = str(folder / f"{file.parent.name}_{file.stem}.fatbin")
-    codes = [f"-gencode=arch=compute_{target},code=sm_{target}" for target in targets]
-    ptx = f"-gencode=arch=compute_{targets[-1]},code=compute_{targets[-1]}"
-    options = ["-std=c++17", "-O3", "-ftz=true", "-Xptxas=-v", "-fatbin", f"-I{ROOT / 'csrc'}", "-o", fatbin]
-    report = run(nvcc, *options, *codes, ptx, str(file))
-    kernels = parse(report, run(dump, "-ptx", "-sass", fatbin))
-    for kernel, name in zip(kernels, run("c++filt", *[k.name for k in kernels]).splitlines(), strict=True):
-        kernel.name = f"{file.parent.name}: {short(name)}"
-    return kernels
+def library(given: list[str], folder: Path) -> Path:
+    """The extension module: what is given, in the wheel that is given, or what is installed."""
+    if not given:
+        spec = importlib.util.find_spec("fastconv._cuda")
+        if spec is None:
+            raise SystemExit("check_cuda: expected a wheel, or fastconv installed with CUDA. Received: neither")
+        return Path(spec.origin)
+    if not given[0].endswith(".whl"):
+        return Path(given[0])
+    with zipfile.ZipFile(given[0]) as wheel:
+        names = [name for name in wheel.namelist() if re.match(r"fastconv/_cuda\.", name)]
+        if not names:
+            raise SystemExit(f"check_cuda: expected a wheel with CUDA kernels. Received: {given[0]}")
+        return Path(wheel.extract(names[0], folder))
 
 
 def main() -> int:
-    nvcc, dump = shutil.which("nvcc"), cuobjdump()
-    if not nvcc or not dump:
-        raise SystemExit(f"check_cuda: expected nvcc and cuobjdump. Received: {nvcc}, {dump}")
-    targets = architectures(nvcc)
-    files = [file for file in sorted(ROOT.glob("csrc/*/*.cu")) if "__global__" in file.read_text()]
-    files = [file for file in files if file.parent.name != "emulator"]  # selftest.cu is for the host
+    dump = cuobjdump()
+    if not dump:
+        raise SystemExit("check_cuda: expected cuobjdump. Received: none")
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda file: compile_file(nvcc, dump, file, targets, Path(folder)), files)
-        kernels = [kernel for of_file in found for kernel in of_file]
+        file = str(library(sys.argv[1:], Path(folder)))
+        usage, ptx = run(dump, "-res-usage", file), run(dump, "-ptx", file)
+        found = {architecture for (_, architecture), _ in by_architecture(usage, " Function ")}
+        targets = sorted(found, key=lambda target: number(r"(\d+)", target))
+        sass = pool.map(lambda target: run(dump, "-arch", target, "-sass", file), targets)
+        kernels = parse(usage, ptx, "".join(sass))
+    for kernel, name in zip(kernels, run("c++filt", *[k.name for k in kernels]).splitlines(), strict=True):
+        source = re.search(r"_GLOBAL__N__\w+?_\d+_(\w+?)_cu_", kernel.name)
+        kernel.name = f"{source.group(1) if source else '?'}: {short(name)}"
     print_table(kernels, targets)
     failures = [f"{k.name} on {k.architecture}: {problem}" for k in kernels for problem in k.problems()]
+    failures += [f"no kernels for sm_{architecture}" for architecture in missing(kernels)]
     print(*failures, f"{len(kernels)} kernels, {len(failures)} problems", sep="\n")
     return int(bool(failures) or not kernels)
 
@@ -156,11 +172,11 @@ def print_table(kernels: list[Kernel], targets: list[str]) -> None:
     rows = {}
     for kernel in kernels:
         rows.setdefault(kernel.name, {})[kernel.architecture] = kernel
-    print(f"{'registers on':<48}", *[f"{'sm_' + target:>7}" for target in targets], f"{'cap':>5} {'HMMA':>5}")
+    print(f"{'registers on':<48}", *[f"{target:>7}" for target in targets], f"{'cap':>5} {'HMMA':>5}")
     for name, row in rows.items():
-        registers = [f"{row[f'sm_{target}'].registers:>7}" for target in targets]
+        registers = [f"{row[target].registers:>7}" for target in targets]
         least = min(kernel.tensor_core_instructions for kernel in row.values())
-        print(f"{name:<48}", *registers, f"{row[f'sm_{targets[0]}'].cap:>5} {least:>5}")
+        print(f"{name:<48}", *registers, f"{row[targets[0]].cap:>5} {least:>5}")
 
 
 if __name__ == "__main__":

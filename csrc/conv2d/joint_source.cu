@@ -17,8 +17,8 @@ struct Sums {
   }
 };
 
-// In double: where the input is far from 0 the terms cancel.
-__global__ void __launch_bounds__(kThreads)
+// In double: where the input is far from 0 the terms cancel. Two blocks a multiprocessor, since doubles take registers.
+__global__ void __launch_bounds__(kThreads, 2)
     finish_source_kernel(Global<const float> sums, int64_t blocks, int64_t entries, int64_t channels, Norm norm,
                          Global<const float> slope_x, Global<const float> offset, Global<float> dw) {
   const Shared<Sums> groups = shared<Sums>(0, kThreads);
