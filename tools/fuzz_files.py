@@ -3,7 +3,8 @@
 
     python tools/fuzz_files.py [--count 10000] [--seed 1]
 
-Files are cut short, or have bytes and bits changed anywhere or near their beginning, where the structure is. A clean
+Files are cut short, or have bytes and bits changed anywhere or near their beginning, where the structure is; those of
+models also have settings of any other value, with the file around them whole. A clean
 error is a ValueError (`FormatError` is one) that leaves the model as it was. Memory must not grow by more than twice a
 file and 64 MB. It ends with 1 if one does otherwise, and leaves that file beside it.
 """
@@ -11,11 +12,16 @@ file and 64 MB. It ends with 1 if one does otherwise, and leaves that file besid
 from __future__ import annotations
 
 import argparse
+import io
+import json
 import resource
 import sys
 import tempfile
 import time
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +53,33 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
+def resettled(content: bytes, rng: np.random.Generator) -> bytes:
+    """The model's file with settings of other values, of any type."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    places = list(_places(config))
+    for i in rng.integers(len(places), size=rng.choice([1, 1, 2, 4])):
+        holder, key = places[i]
+        values = [None, True, -1, 0, 10**12, 1e300, "", "linear", [], [None], {}, {"class_name": ["x"], "config": 3}]
+        values.append(places[rng.integers(len(places))][0])
+        holder[key] = json.loads(json.dumps(values[rng.integers(len(values))]))
+    members["config.json"] = json.dumps(config).encode()
+    result = io.BytesIO()
+    with zipfile.ZipFile(result, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return result.getvalue()
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Everything within lists and dicts: what holds it, and under which key."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield value, key
+        if isinstance(item, (dict, list)):
+            yield from _places(item)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=10_000, help="damaged files of each format")
@@ -58,8 +91,10 @@ def main() -> int:
     model.save_weights(folder / "m.weights.h5")
     model.save_weights(folder / "m.safetensors")
     save_torch(model, folder / "torch.safetensors")
+    (folder / "settings.keras").write_bytes((folder / "m.keras").read_bytes())
     readers = {
-        "m.keras": lambda path: keras_file.load_model(path),
+        "m.keras": keras_file.load_model,
+        "settings.keras": keras_file.load_model,
         "m.weights.h5": model.load_weights,
         "m.safetensors": model.load_weights,
         "torch.safetensors": lambda path: fastconv.saving.load_torch(model, path),
@@ -69,7 +104,7 @@ def main() -> int:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for _ in range(args.count):
             path = folder / f"damaged-{name}"
-            path.write_bytes(damaged(content, rng))
+            path.write_bytes((resettled if name == "settings.keras" else damaged)(content, rng))
             weights = model.get_weights()
             began = time.perf_counter()
             try:

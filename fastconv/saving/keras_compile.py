@@ -27,5 +27,5 @@ def compile_model(model: Any, config: dict[str, Any]) -> None:
     arguments = {name: deserialize(config[name]) for name in _TAKEN if config.get(name) is not None}
     try:
         model.compile(**arguments)
-    except (TypeError, ValueError) as error:
+    except Exception as error:
         raise FormatError(f"compile: {error}. load_model(path, compile=False) leaves its settings out") from error

@@ -36,8 +36,6 @@ _NEUTRAL = {
     "axis": (-1,),
     "data_format": ("channels_last",),
     "ema_momentum": (0.99,),
-    "groups": (1,),
-    "dilation_rate": ([1, 1],),
     "renorm_momentum": (0.99,),
 }
 
@@ -67,7 +65,7 @@ def serialize(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(k): serialize(v) for k, v in value.items()}
     module = next((m for m in _MODULES if _classes(m).get(type(value).__name__) is type(value)), None)
-    if module is None or not isinstance(value, Configurable):
+    if module is None:
         raise ValueError(
             f"expected settings and layers of fastconv's own, which a file can name. Received: {value!r}. The weights "
             "alone can be saved with save_weights"
@@ -99,22 +97,20 @@ def deserialize(value: Any, depth: int = 0) -> Any:
         raise FormatError(f"{name}: expected a config of names and values. Received: {config!r}")
     try:
         return cls(**_arguments(cls, config, depth))
-    except (TypeError, ValueError, OverflowError) as error:
+    except Exception as error:  # a setting of any type may be in a file, and what it breaks of any kind
         raise FormatError(f"{name}: {error}") from error
 
 
 @functools.cache
 def _classes(module: str) -> dict[str, type]:
-    """The classes of a module of Keras' that files may name."""
-    try:
-        found = importlib.import_module(_MODULES[module])
-    except ModuleNotFoundError:
-        return {}
-    return {name: v for name, v in vars(found).items() if inspect.isclass(v) and name[0] != "_"}
+    """The classes of a module of Keras' that files may name: not what else fastconv's module has imported."""
+    found = vars(importlib.import_module(_MODULES[module])).items()
+    return {name: v for name, v in found if inspect.isclass(v) and issubclass(v, Configurable) and name[0] != "_"}
 
 
 def _class(module: Any, name: Any) -> type:
-    cls = _classes(module).get(name) if module in _MODULES and isinstance(name, str) else None
+    known = isinstance(module, str) and isinstance(name, str) and module in _MODULES
+    cls = _classes(module).get(name) if known else None
     if cls is None:
         raise FormatError(f"expected layers and settings that fastconv has. Received: {module}.{name}")
     return cls

@@ -90,7 +90,7 @@ def load(content: bytes, source: str, compile: bool = True) -> Model:  # noqa: A
         arrays = read_arrays(members[_WEIGHTS])
         with weights_from_file(sum(array.size for array in arrays.values())):
             model = model_of(config)
-        keras_weights.assign(model, arrays, _order(config))
+        keras_weights.assign(model, arrays, _order(config, model))
         if compile and isinstance(settings := config.get("compile_config"), dict):
             keras_compile.compile_model(model, settings)
             keras_weights.assign_state(model, arrays)
@@ -131,8 +131,11 @@ def _config(content: bytes) -> dict[str, Any]:
     return config
 
 
-def _order(config: dict[str, Any]) -> list[str] | None:
+def _order(config: dict[str, Any], model: Model) -> list[str] | None:
     """Names of the layers as Keras counted them in the weights file."""
     if config["class_name"] == "Sequential":
         return None
-    return [entry["name"] for entry in config["config"]["layers"]]
+    names = [str(entry["config"].get("name")) for entry in config["config"]["layers"]]
+    if sorted(names) != sorted(layer.name for layer in model.layers):
+        raise FormatError(f"expected a name of its own for every layer that the outputs need. Received: {names}"[:300])
+    return names

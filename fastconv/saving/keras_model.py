@@ -134,7 +134,7 @@ def _input_of(config: dict[str, Any]) -> InputLayer:
         raise FormatError(f"InputLayer: expected a batch_shape of sizes. Received: {shape!r}")
     try:
         return InputLayer(shape[1:], name=config.get("name"))
-    except ValueError as error:
+    except Exception as error:
         raise FormatError(str(error)) from error
 
 
@@ -144,7 +144,7 @@ def _sequential(config: dict[str, Any], name: str, depth: int) -> Model:
         model = Sequential(layers, name=name)
         if not model.built and isinstance(shape := config.get("build_input_shape"), list):
             model.build(tuple(shape))
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # sizes and settings are a stranger's
         raise FormatError(str(error)) from error
     return model
 
@@ -179,7 +179,7 @@ def _functional(config: dict[str, Any], name: str, depth: int) -> Model:
         inputs = [tensor(h) for h in histories]
         try:
             layer(inputs if is_list else inputs[0])
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # sizes and settings are a stranger's
             raise FormatError(f"{layer.name}: {error}") from error
         made[place] = layer.calls[-1].outputs
         for user in users[place]:
@@ -201,7 +201,7 @@ def _functional(config: dict[str, Any], name: str, depth: int) -> Model:
         return Model(ends(config.get("input_layers")), ends(config.get("output_layers")), name=name)
     except FormatError:
         raise
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # sizes and settings are a stranger's
         raise FormatError(str(error)) from error
 
 

@@ -222,6 +222,18 @@ def any_module(config):
     layer(config, 3).update(module="subprocess", class_name="Popen", config={"args": "true"})
 
 
+def imported(config):
+    layer(config, 1)["config"]["kernel_initializer"] = {
+        "module": "keras.initializers",
+        "class_name": "Callable",  # which fastconv.initializers imports
+        "config": {},
+    }
+
+
+def no_name(config):
+    layer(config, 3).update(module=["keras.layers"], class_name=["ReLU"])
+
+
 def registered(config):
     layer(config, 3).update(module=None, class_name="Mine", registered_name="package>Mine")
 
@@ -271,6 +283,8 @@ def nested(config):
         (lambda_layer, "Received: keras.layers.Lambda"),
         (any_function, "Received: os.system"),
         (any_module, "Received: subprocess.Popen"),
+        (imported, "Received: keras.initializers.Callable"),
+        (no_name, "expected layers and settings that fastconv has"),
         (registered, "Received: None.Mine"),
         (shape_bomb, "no larger than the file"),
         (enormous_image, "expected sizes of the input that fit in memory"),
@@ -285,6 +299,18 @@ def nested(config):
 def test_a_config_that_asks_for_more_is_refused(tmp_path, change, message):
     with pytest.raises(saving.FormatError, match=message):
         fastconv.load_model(rewritten(tmp_path, change))
+
+
+def test_a_layer_of_another_name_than_its_own_is_refused(tmp_path):
+    trained().save(tmp_path / "net.keras")
+    source = zipfile.ZipFile(tmp_path / "net.keras")
+    config = json.loads(source.read("config.json"))
+    config["config"]["layers"].append(dict(config["config"]["layers"][1], inbound_nodes=[]))
+    with zipfile.ZipFile(tmp_path / "changed.keras", "w") as archive:
+        for name in source.namelist():
+            archive.writestr(name, json.dumps(config) if name == "config.json" else source.read(name))
+    with pytest.raises(saving.FormatError, match="expected a name of its own for every layer"):
+        fastconv.load_model(tmp_path / "changed.keras")
 
 
 def test_a_zip_bomb_is_refused(tmp_path):
