@@ -11,7 +11,7 @@ from fastconv import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOL = ROOT / "tools" / "make_notebooks.py"
-NAMES = ("cifar10_mlp_and_convolutions", "cifar10_batch_normalization")
+NAMES = ("cifar10_mlp_and_convolutions", "cifar10_batch_normalization", "cifar10_resnet20")
 
 
 @pytest.fixture
@@ -46,6 +46,12 @@ def test_batch_normalization_script(short_run):
     assert "share of NaN in the first kernel: 1.0" in result.stdout
     assert "the copy predicts the same: True" in result.stdout
     assert (short_run / "cifar10_cnn.safetensors").stat().st_size > 4 * 592_554
+
+
+def test_resnet20_script(short_run):
+    output = run_script(NAMES[2]).stdout
+    assert "75 layers, 273,665 parameters" in output
+    assert "trained in" in output
 
 
 def test_scripts_fall_back_to_the_sample_without_the_full_set(short_run, monkeypatch):

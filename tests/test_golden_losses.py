@@ -1,9 +1,10 @@
 """The first training steps of the seed networks against losses recorded from TensorFlow (parity/record_tensorflow.py).
 
 The bounds are 1e-4 for losses, and ten times what rounding alone did to TensorFlow's own runs (`rounding`
-in the file) for the rest.
+in the file) for the rest: the evaluation after these steps, and the curves of 100.
 """
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -44,13 +45,17 @@ def trained(request, sample):
         loss=RECORDED["loss"],
         metrics=["accuracy"],
     )
-    losses = [model.train_on_batch(x, y)[0] for x, y in golden.batches(images, labels, recorded["steps"])]
+    steps, curve = recorded["steps"], recorded.get("curve")
+    batches = golden.batches(images, labels, len(curve["losses"]) if curve else steps)
+    losses = [model.train_on_batch(x, y)[0] for x, y in itertools.islice(batches, steps)]
     evaluated = slice(0, RECORDED["evaluated_images"])
     x, y = golden.scaled(images[evaluated]), golden.one_hot(labels[evaluated])
     loss, accuracy = model.evaluate(x, y, batch_size=RECORDED["batch_size"], verbose=0)
-    fastconv.config.set_conv_algorithm("auto")
     sums = {w.path: float(np.sum(w.array, dtype=np.float64)) for w in model.weights if "moving" in w.path}
-    return SimpleNamespace(recorded=recorded, losses=losses, loss=loss, accuracy=accuracy, moving_sums=sums)
+    curve = losses + [model.train_on_batch(x, y)[0] for x, y in batches]
+    fastconv.config.set_conv_algorithm("auto")
+    found = {"losses": losses, "loss": loss, "accuracy": accuracy, "moving_sums": sums, "curve": curve}
+    return SimpleNamespace(recorded=recorded, **found)
 
 
 def test_the_bundled_sample_has_the_recorded_images(sample):
@@ -59,6 +64,15 @@ def test_the_bundled_sample_has_the_recorded_images(sample):
 
 def test_losses_of_the_first_steps(trained):
     np.testing.assert_allclose(trained.losses, trained.recorded["losses"], rtol=LOSS_TOLERANCE)
+
+
+def test_curve_of_the_longer_runs(trained):
+    if "curve" not in trained.recorded:
+        pytest.skip("no curve is recorded of this run")
+    expected, rounding = (np.array(trained.recorded["curve"][name]) for name in ("losses", "rounding"))
+    bounds = np.maximum(LOSS_TOLERANCE, 10 * np.maximum.accumulate(rounding))
+    deviations = np.abs(np.array(trained.curve) / expected - 1)
+    assert {i: d for i, d in enumerate(deviations) if d > bounds[i]} == {}
 
 
 def test_evaluated_loss_after_the_steps(trained):

@@ -12,8 +12,16 @@ import itertools
 import numpy as np
 import worker
 
-# Layers after the image; ("conv", stride), and ("norm", slope) is batch normalization with LeakyReLU.
+# Layers after the image; ("conv", stride), and ("norm", slope) is batch normalization with LeakyReLU. "filter" is a
+# convolution without a bias; "keep" keeps the tensor that "add" adds and "shortcut" convolves before.
 NORM = ("norm", 0.3)
+
+
+def block(stride):
+    first = (("keep",), ("filter", stride), ("norm", 0.0), ("filter", 1))
+    return (*first, *([("shortcut", stride)] if stride > 1 else []), ("norm", 1.0), ("add",), ("relu",))
+
+
 NETWORKS = {
     "mlp": (("dense",), ("relu",), ("dense",), ("relu",), ("dense",)),
     "conv": (("conv", 2), ("conv", 2), ("dense",)),
@@ -21,7 +29,13 @@ NETWORKS = {
         *(("conv", 1), NORM, ("conv", 2), NORM, ("conv", 1), NORM, ("conv", 2), NORM),
         *(("dense",), NORM, ("dropout",), ("dense",)),
     ),
+    "resnet20": (
+        *(("filter", 1), ("norm", 0.0)),
+        *(part for stride in (1, 1, 1, 2, 1, 1, 2, 1, 1) for part in block(stride)),
+        *(("average",), ("dense",)),
+    ),
 }
+FILTERS = ("filter", "shortcut")  # have a kernel, no bias
 MOMENTUM, EPSILON = 0.99, 1e-3
 BETA_1, BETA_2, ADAM_EPSILON = 0.9, 0.999, 1e-7
 
@@ -132,6 +146,8 @@ def split(layers, arrays):
     for kind, *_ in layers:
         if kind in ("conv", "dense", "norm"):
             weights += [next(remaining), next(remaining)]
+        if kind in FILTERS:
+            weights.append(next(remaining))
         if kind == "norm":
             moving += [next(remaining), next(remaining)]
     return weights, moving
@@ -143,12 +159,27 @@ def forward(jax, layers, weights, moving, x, key=None, dropout=0.0, dtype=np.flo
     Convolutions and dense layers take and return `dtype`; all else is float32.
     """
     jnp, weights, moving, updated = jax.numpy, iter(weights), iter(moving), []
+    kept = None
+
+    def convolve(x, stride):
+        layout = ("NHWC", "HWIO", "NHWC")
+        x, kernel = x.astype(dtype), next(weights).astype(dtype)
+        x = jax.lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=layout)
+        return x.astype(np.float32)
+
     for kind, *argument in layers:
         if kind == "conv":
-            strides, layout = (argument[0], argument[0]), ("NHWC", "HWIO", "NHWC")
-            x, kernel = x.astype(dtype), next(weights).astype(dtype)
-            x = jax.lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=layout)
-            x = x.astype(np.float32) + next(weights)
+            x = convolve(x, *argument) + next(weights)
+        elif kind == "filter":
+            x = convolve(x, *argument)
+        elif kind == "shortcut":
+            kept = convolve(kept, *argument)
+        elif kind == "keep":
+            kept = x
+        elif kind == "add":
+            x = x + kept
+        elif kind == "average":
+            x = jnp.mean(x, (1, 2))
         elif kind == "dense":
             x = x.reshape(len(x), -1).astype(dtype) @ next(weights).astype(dtype)
             x = x.astype(np.float32) + next(weights)
@@ -162,7 +193,7 @@ def forward(jax, layers, weights, moving, x, key=None, dropout=0.0, dtype=np.flo
                 updated += list(MOMENTUM * old + (1 - MOMENTUM) * jnp.stack(of_batch))
                 mean, variance = of_batch
             x = (x - mean) * (next(weights) * jax.lax.rsqrt(variance + EPSILON)) + next(weights)
-            x = jax.nn.leaky_relu(x, argument[0])
+            x = x if argument[0] == 1 else jax.nn.leaky_relu(x, argument[0])
         elif key is not None and dropout:
             x = jnp.where(jax.random.bernoulli(key, 1 - dropout, x.shape), x / (1 - dropout), 0)
     return x, updated

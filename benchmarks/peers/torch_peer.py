@@ -261,8 +261,10 @@ def network(torch, name, dropout, channels_last):
     if name == "conv":
         parts = [*conv(3, 10, 4, 2), *conv(10, 20, 3, 2), flatten]
         return nn.Sequential(*parts, nn.Linear(1280, 10))
+    if name == "resnet20":
+        return residual_network(nn, conv, uncounted)
     if name != "cnn":
-        raise ValueError(f'network must be "mlp", "conv" or "cnn". Received: {name!r}')
+        raise ValueError(f'network must be "mlp", "conv", "cnn" or "resnet20". Received: {name!r}')
     parts, channels = [], 3
     for filters, stride in ((32, 1), (32, 2), (64, 1), (64, 2)):
         norm = uncounted(nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01))
@@ -274,6 +276,35 @@ def network(torch, name, dropout, channels_last):
     return nn.Sequential(*parts, nn.Linear(128, 10))
 
 
+def residual_network(nn, conv, uncounted):
+    """`resnet20` of fastconv; its modules are in the order of Keras' weights."""
+
+    def convolution(channels, filters, stride, size=3):
+        *padding, convolution = conv(channels, filters, size, stride)
+        convolution.bias = None
+        return nn.Sequential(*padding, convolution)
+
+    def norm(filters):
+        return uncounted(nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01))
+
+    class Block(nn.Module):
+        def __init__(self, channels, filters, stride):
+            super().__init__()
+            self.conv1, self.norm1 = convolution(channels, filters, stride), norm(filters)
+            self.conv2 = convolution(filters, filters, 1)
+            self.shortcut = convolution(channels, filters, stride, size=1) if stride > 1 else nn.Identity()
+            self.norm2, self.relu = norm(filters), nn.ReLU(inplace=True)
+
+        def forward(self, x):
+            y = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(x)))))
+            return self.relu(y.add_(self.shortcut(x)))
+
+    sizes = [(16, 16, 1)] * 3 + [(16, 32, 2)] + [(32, 32, 1)] * 2 + [(32, 64, 2)] + [(64, 64, 1)] * 2
+    blocks = [Block(*size) for size in sizes]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)]
+    return nn.Sequential(convolution(3, 16, 1), norm(16), nn.ReLU(inplace=True), *blocks, *head)
+
+
 def load_weights(torch, model, weights, channels_last):
     """Copy Keras' list of weights: HWIO and (in, out) kernels are transposed, BatchNorm takes its four in order.
 
@@ -282,9 +313,11 @@ def load_weights(torch, model, weights, channels_last):
     remaining = iter(weights)
     channels = None if channels_last else 3  # of what Flatten meets
     with torch.no_grad():
-        for part in model:
+        for part in model.modules():
             if isinstance(part, torch.nn.Conv2d):
-                tensors, arrays = (part.weight, part.bias), (next(remaining).transpose(3, 2, 0, 1), next(remaining))
+                tensors, arrays = [part.weight], [next(remaining).transpose(3, 2, 0, 1)]
+                if part.bias is not None:
+                    tensors, arrays = [*tensors, part.bias], [*arrays, next(remaining)]
                 channels = channels and part.out_channels
             elif isinstance(part, torch.nn.Linear):
                 kernel = next(remaining)

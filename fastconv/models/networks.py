@@ -78,6 +78,38 @@ def cnn_first_bn(input_shape: tuple[int, int, int] = (32, 32, 3), classes: int =
     return cnn(input_shape, classes, dropout, batch_norm="first")
 
 
+def resnet20(input_shape: tuple[int, int, int] = (32, 32, 3), classes: int = 10) -> Model:
+    """Nineteen convolutions in nine residual blocks, and a Dense layer: 273,658 parameters.
+
+    The network of He et al., "Deep residual learning for image recognition" (2016), section 4.2, whose shortcuts have a
+    convolution of 1x1 where the size of the image changes, as in Keras' example `cifar10_resnet`.
+
+    Args:
+        input_shape: (height, width, channels) of an image.
+        classes: number of classes.
+    """
+    image = layers.Input(input_shape)
+    x = layers.ReLU()(_convolved(image, 16))
+    for filters, strides in ((16, 1), (32, 2), (64, 2)):
+        for block in range(3):
+            step = strides if block == 0 else 1
+            y = layers.ReLU()(_convolved(x, filters, strides=step))
+            y = _convolved(y, filters)
+            if step != 1:
+                x = layers.Conv2D(filters, 1, strides=step, kernel_initializer="he_normal", use_bias=False)(x)
+            x = layers.ReLU()(layers.Add()([x, y]))
+    x = layers.GlobalAveragePooling2D()(x)
+    return Model(image, layers.Dense(classes, activation="softmax")(x))
+
+
+def _convolved(x: Any, filters: int, strides: int = 1) -> Any:
+    """A 3x3 convolution without a bias, which the batch normalization after it would take away."""
+    convolution = layers.Conv2D(
+        filters, 3, strides=strides, padding="same", kernel_initializer="he_normal", use_bias=False
+    )
+    return layers.BatchNormalization()(convolution(x))
+
+
 def _normalized(x: Any, batch_norm: bool) -> Any:
     if batch_norm:
         x = layers.BatchNormalization()(x)
@@ -94,4 +126,5 @@ NETWORKS = {
     "conv": Network(conv, 0.0005),
     "cnn": Network(cnn, 0.0005),
     "cnn-first-bn": Network(cnn_first_bn, 0.0005),
+    "resnet20": Network(resnet20, 0.001),
 }

@@ -10,6 +10,7 @@ from fastconv.models.networks import NETWORKS, cnn
         ("conv", 15_120, 15_120),
         ("cnn", 592_554, 591_914),
         ("cnn-first-bn", 591_402, 591_338),
+        ("resnet20", 273_658, 272_282),
     ],
 )
 def test_parameters_are_those_keras_counts(name, total, trainable):

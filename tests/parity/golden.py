@@ -20,6 +20,7 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 SAMPLE_PER_CLASS = 500
 BATCH_SIZE = 32
 STEPS = 10
+CURVE_STEPS = 100  # of the longer runs
 EVALUATED = 64
 
 
@@ -32,8 +33,8 @@ def golden_weights(shapes, seed: int, gain: float = 1.0) -> list[np.ndarray]:
     """Return float32 arrays for weights of these shapes, in the order of Keras' `get_weights`.
 
     Kernels (two dimensions or more) are uniform in +-sqrt(6 / (fan_in + fan_out)), drawn one after the other as
-    float64 from `np.random.default_rng(seed)` and then rounded. Of the vectors, the one right after a kernel is its
-    bias (zeros); the others come in fours: gamma (ones), beta (zeros), moving mean (zeros), moving variance (ones).
+    float64 from `np.random.default_rng(seed)` and then rounded. The vectors between two kernels come in fours: gamma
+    (ones), beta (zeros), moving mean (zeros), moving variance (ones); if one is left over, the first is a bias (zeros).
 
     Args:
         shapes: the weights' shapes.
@@ -44,20 +45,20 @@ def golden_weights(shapes, seed: int, gain: float = 1.0) -> list[np.ndarray]:
     """
     rng = np.random.default_rng(seed)
     shapes = [tuple(shape) for shape in shapes]
-    arrays, since_kernel = [], 0
-    for i, shape in enumerate(shapes):
-        if len(shape) > 1:
-            window = int(np.prod(shape[:-2]))
-            limit = np.sqrt(6 / (window * shape[-2] + window * shape[-1]))
-            if len(shape) == 4 and i + 2 < len(shapes) and len(shapes[i + 2]) == 1:
-                limit *= gain
-            array, since_kernel = rng.uniform(-limit, limit, shape), 0
-        else:
-            since_kernel += 1
-            is_one = since_kernel > 1 and (since_kernel - 2) % 4 in (0, 3)
-            array = np.ones(shape) if is_one else np.zeros(shape)
-        arrays.append(array.astype(np.float32))
-    return arrays
+    kernels = [i for i, shape in enumerate(shapes) if len(shape) > 1]
+    arrays = []
+    for i, following in zip(kernels, [*kernels[1:], len(shapes)], strict=True):
+        shape = shapes[i]
+        window = int(np.prod(shape[:-2]))
+        limit = np.sqrt(6 / (window * shape[-2] + window * shape[-1]))
+        if len(shape) == 4 and following - i > 2:
+            limit *= gain
+        vectors = shapes[i + 1 : following]
+        biases, norms = vectors[: len(vectors) % 4], vectors[len(vectors) % 4 :]
+        arrays.append(rng.uniform(-limit, limit, shape))
+        arrays += [np.zeros(shape) for shape in biases]
+        arrays += [(np.ones if j % 4 in (0, 3) else np.zeros)(shape) for j, shape in enumerate(norms)]
+    return [array.astype(np.float32) for array in arrays]
 
 
 def sample_indices(labels, per_class: int = SAMPLE_PER_CLASS) -> np.ndarray:

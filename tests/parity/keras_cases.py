@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.initializers.random_initializers import compute_fans
 
-NETWORK_ATTRIBUTES = {"mlp": "mlp", "conv": "conv", "cnn": "cnn", "cnn-first-bn": "cnn_first_bn"}
+NETWORK_ATTRIBUTES = {name: name.replace("-", "_") for name in ("mlp", "conv", "cnn", "cnn-first-bn", "resnet20")}
 
 
 def listed(value):
@@ -247,7 +247,7 @@ def glorot() -> list:
 
 
 def networks() -> dict:
-    """Names, counts and weight shapes of the five networks of the notebooks, each in a fresh session."""
+    """Names, counts and weight shapes of the networks, each in a fresh session."""
     found = {}
     for name in keras_networks.NAMES:
         keras.utils.clear_session()

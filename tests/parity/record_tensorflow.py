@@ -6,10 +6,11 @@
 FASTCONV_DATA (or --data) is the folder of the binary CIFAR-10 files. These files are written to tests/data, each with
 the versions, the seed, the date and this command:
 
-- golden_losses.json: the losses of the first training steps of "cnn" (without Dropout), "mlp" and "conv" at batch 32
-  on the first images of the bundled sample, from the weights that `golden.golden_weights` makes. Each run also has
-  the same in float64, and `rounding`: how far float32 runs whose first weights were moved by a rounding error went
-  from float64 (losses relative, sums absolute), which is how far two right implementations may be apart.
+- golden_losses.json: the losses of the first training steps of "cnn" (without Dropout), "mlp", "conv" and "resnet20" at
+  batch 32 on the first images of the bundled sample, from the weights that `golden.golden_weights` makes. Each run also
+  has the same in float64, and `rounding`: how far float32 runs whose first weights were moved by a rounding error went
+  from float64 (losses relative, sums absolute), which is how far two right implementations may be apart. `curve` goes
+  on to 100 steps, with the rounding of each.
 - tensorflow_padding.json: output sizes and padding of tf.nn.conv2d, measured, for some 1,950 sizes in one dimension.
 - keras_<name>.json: cases of layers, optimizers and others with their inputs (`CASES`).
 
@@ -22,6 +23,7 @@ import argparse
 import datetime
 import functools
 import importlib
+import itertools
 import json
 import os
 import platform
@@ -40,13 +42,16 @@ import tensorflow as tf
 
 SEED = 2
 COMMAND = "python tests/parity/record_tensorflow.py"
-# name: (network, gain of golden_weights, steps). At gain 1 rounding grows too fast for more than a few steps of "cnn".
+# name: (network, gain of golden_weights, steps). At gain 1 rounding grows too fast for more than a few steps of "cnn",
+# and even at 3 for "resnet20" at the learning rate that it would be trained with.
 RUNS = {
     "cnn": ("cnn", 10.0, golden.STEPS),
     "cnn-gain-1": ("cnn", 1.0, 4),
     "mlp": ("mlp", 1.0, golden.STEPS),
     "conv": ("conv", 1.0, golden.STEPS),
+    "resnet20": ("resnet20", 3.0, golden.STEPS),
 }
+CURVES = ("cnn", "mlp", "conv", "resnet20")  # runs that go on to golden.CURVE_STEPS
 # keras_<name>.json: (what is in it, the module of the cases).
 CASES = {
     "semantics": ("small cases with their inputs", "keras_cases"),
@@ -96,13 +101,16 @@ def train(run: str, images, labels, floatx: str = "float32", perturbation: int |
         loss="categorical_crossentropy",
         metrics=["accuracy"],
     )
-    losses = [float(model.train_on_batch(x, y)[0]) for x, y in golden.batches(images, labels, steps)]
+    batches = golden.batches(images, labels, golden.CURVE_STEPS if run in CURVES else steps)
+    losses = [float(model.train_on_batch(x, y)[0]) for x, y in itertools.islice(batches, steps)]
     evaluated = slice(0, golden.EVALUATED)
     evaluation = model.evaluate(
         golden.scaled(images[evaluated]), golden.one_hot(labels[evaluated]), batch_size=golden.BATCH_SIZE, verbose=0
     )
     sums = {w.path: float(np.sum(w.numpy(), dtype=np.float64)) for w in model.weights if "moving" in w.path}
-    return {"shapes": shapes, "losses": losses, "evaluate": [float(v) for v in evaluation], "moving_sums": sums}
+    curve = losses + [float(model.train_on_batch(x, y)[0]) for x, y in batches]
+    found = {"shapes": shapes, "losses": losses, "evaluate": [float(v) for v in evaluation], "moving_sums": sums}
+    return {**found, "curve": curve}
 
 
 def golden_losses(data: str) -> dict:
@@ -135,6 +143,9 @@ def golden_losses(data: str) -> dict:
                 "moving_sums": max(moved, default=0.0),
             },
         }
+        if name in CURVES:
+            rounding = np.max([np.abs(np.divide(run["curve"], exact["curve"]) - 1) for run in float32], axis=0)
+            runs[name]["curve"] = {"losses": exact["curve"], "rounding": [float(f"{v:.2g}") for v in rounding]}
     about = "steps on x/255 and one-hot labels; loss of a step before its update; see golden.py and the recorder"
     return {
         "about": about,
