@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fastconv import geometry
 from fastconv.layers.base import Layer, Shape, require_rank
+from fastconv.layers.broadcast import extents
 from fastconv.layers.rearrange import emit_batch_to_space, emit_space_to_batch
+
+_INTERPOLATIONS = ("nearest", "bilinear")
 
 Sides = tuple[tuple[int, int], tuple[int, int]]
 
@@ -107,12 +112,12 @@ class Cropping2D(Layer):
 
 
 class UpSampling2D(Layer):
-    """Every pixel repeated: nearest-neighbour interpolation.
+    """Larger images: every pixel repeated, or straight lines from the centre of each pixel to the next.
 
     Args:
-        size: int or (vertical, horizontal), how often.
+        size: int or (vertical, horizontal), how many times larger.
         data_format: None or "channels_last".
-        interpolation: "nearest".
+        interpolation: "nearest", or "bilinear"; beyond the outermost centres that is "nearest", too.
 
     Input shape: (N, H, W, C). Output shape: (N, H * vertical, W * horizontal, C).
     Raises: ValueError if an argument is out of range.
@@ -133,8 +138,10 @@ class UpSampling2D(Layer):
         super().__init__(name, input_shape)
         self.size = geometry.pair(size, "size")
         self.data_format = geometry.check_data_format(data_format)
-        if interpolation != "nearest":
-            raise ValueError(f'interpolation: expected "nearest". Received: interpolation={interpolation!r}')
+        if interpolation not in _INTERPOLATIONS:
+            raise ValueError(
+                f"interpolation: expected one of {_INTERPOLATIONS}. Received: interpolation={interpolation!r}"
+            )
         self.interpolation = interpolation
 
     def compute_output_shape(self, input_shape):
@@ -144,6 +151,30 @@ class UpSampling2D(Layer):
 
     def emit(self, graph, x):
         y = graph.buffer(self.compute_output_shape(x.shape), f"{self.name}.y")
-        sums = geometry.pool2d(y.shape, self.size)  # over the copies of a pixel: their gradient copies it
-        graph.emit("avgpool2d_backward", {"dx": y}, geometry=sums, dy=x, mean=False)
+        if self.interpolation == "nearest":
+            sums = geometry.pool2d(y.shape, self.size)  # over the copies of a pixel: their gradient copies it
+            graph.emit("avgpool2d_backward", {"dx": y}, geometry=sums, dy=x, mean=False)
+            return y
+        (down, missing_down), (across, missing_across) = map(_tent, x.shape[1:3], self.size)
+        filters = _for_channels(np.multiply.outer(down, across)[..., None, None], x.shape[-1], axis=2)
+        scale = _for_channels(np.multiply.outer(missing_down, missing_across)[None, ..., None], x.shape[-1], axis=3)
+        shape = geometry.depthwise_conv2d(y.shape, 1, filters.shape[:2], self.size, "same")
+        sums = graph.buffer(y.shape, f"{self.name}.sums")
+        w, b = graph.constant(f"{self.name}.filters", filters), graph.constant(f"{self.name}.scale", scale)
+        graph.emit("depthwise_conv2d_dgrad", {"dx": sums}, geometry=shape, dy=x, w=w)
+        sizes = extents(y.shape, b.shape)
+        graph.emit("binary_forward", {"y": y}, a=sums, b=b, function="multiply", extents=sizes)
         return y
+
+
+def _tent(size: int, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Along one axis: what a pixel adds to the new ones around it, less and less up to the next centres; and by what
+    each new pixel is then multiplied, since those beyond the outermost centres lack the share of a missing pixel."""
+    taps = 2 * factor - factor % 2
+    shares = 1 - np.abs(np.arange(taps) - (taps - 1) / 2) / factor
+    centres = (np.arange(size * factor) + 0.5) / factor - 0.5  # of the new pixels, counted in old ones
+    return shares, 1 / (1 + np.minimum(centres, 0) + np.minimum(size - 1 - centres, 0))
+
+
+def _for_channels(values: np.ndarray, channels: int, axis: int) -> np.ndarray:
+    return np.repeat(values.astype(np.float32), channels, axis)

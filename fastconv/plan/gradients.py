@@ -126,6 +126,12 @@ def depthwise_conv2d(back: Backward, step: Step, dy: Buffer) -> None:
         back.contribute(x, "depthwise_conv2d_dgrad", geometry=geometry, dy=dy, w=w)
 
 
+@gradient_of("depthwise_conv2d_dgrad")  # of bilinear upsampling, whose filters do not learn
+def bilinear_upsampling2d(back: Backward, step: Step, dy: Buffer) -> None:
+    x, w = step.reads["dy"], step.reads["w"]
+    back.gradient(x, "depthwise_conv2d_fprop", "y", geometry=step.attrs["geometry"], x=dy, w=w, b=None)
+
+
 @gradient_of("conv2d_dgrad")  # of transposed convolutions: as a convolution its input is dy
 def conv2d_transpose(back: Backward, step: Step, dy: Buffer) -> None:
     x, w, geometry = step.reads["dy"], step.reads["w"], step.attrs["geometry"]

@@ -25,6 +25,8 @@ LAYERS = (
     ("ZeroPadding2D", {"padding": [[1, 2], [0, 3]]}, (1, 2, 3, 2)),
     ("Cropping2D", {"cropping": [[1, 2], [0, 1]]}, (1, 5, 3, 2)),
     ("UpSampling2D", {"size": [2, 3]}, (1, 2, 3, 2)),
+    ("UpSampling2D", {"size": [2, 3], "interpolation": "bilinear"}, (2, 3, 4, 2)),
+    ("UpSampling2D", {"size": [5, 4], "interpolation": "bilinear"}, (1, 2, 1, 3)),
     ("Conv2D", {"filters": 4, "kernel_size": 3, "groups": 2}, (1, 4, 4, 4)),
     ("Conv2D", {"filters": 3, "kernel_size": 2, "dilation_rate": 2, "padding": "same"}, (1, 4, 5, 2)),
     ("Conv2D", {"filters": 3, "kernel_size": [3, 2], "dilation_rate": [1, 3], "use_bias": False}, (1, 4, 5, 2)),

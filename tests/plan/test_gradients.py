@@ -86,7 +86,8 @@ def rearranged():
     x = layers.Conv2D(4, 3, padding="same", dilation_rate=(2, 1), groups=2)(x)
     x = layers.Conv2D(6, 2, groups=2)(layers.ZeroPadding2D(((1, 0), (0, 2)))(layers.LeakyReLU()(x)))
     x = layers.BatchNormalization()(layers.Conv2DTranspose(3, 3, strides=2, padding="same")(x))
-    x = layers.Conv2DTranspose(3, 2, dilation_rate=2)(layers.Cropping2D(((1, 2), (3, 1)))(layers.UpSampling2D()(x)))
+    x = layers.UpSampling2D((1, 2), interpolation="bilinear")(layers.UpSampling2D((2, 1))(x))
+    x = layers.Conv2DTranspose(3, 2, dilation_rate=2)(layers.Cropping2D(((1, 2), (3, 1)))(x))
     return models.Model(image, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
 
 
