@@ -103,3 +103,12 @@ minutes = (time.perf_counter() - start) / 60
 
 loss, accuracy = model.evaluate(x_test, y_test, batch_size=1000, verbose=0)
 print(f"test loss {loss:.4f}, test accuracy {accuracy:.4f}, trained in {minutes:.1f} minutes")
+
+# %% [markdown]
+# A run on two cores (AMD EPYC, AVX-512, 2026-11-24) with all of CIFAR-10 ended so (54 to 62 ms a step undisturbed):
+#
+#     Epoch 25/25
+#     391/391 - 21s - 54ms/step - accuracy: 0.9395 - loss: 0.1770
+#     test loss 0.2919, test accuracy 0.9032, trained in 10.0 minutes
+#
+# The training accuracy is that of augmented images, in epoch 25 of each another version.
