@@ -3,7 +3,8 @@
     python benchmarks/readme_table.py            # rewrites the block
     python benchmarks/readme_table.py --check    # says, by status 1, whether it is stale
 
-Reads train_<date>.json and, where there are any, predict_<date>.json and footprint_<date>.json of benchmarks/results.
+Reads train_<date>.json and, where there are any, resnet20_<date>.json, predict_<date>.json and footprint_<date>.json of
+benchmarks/results. The README has room for the rows of SHOWN; a sentence names the least gain of all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ README = RESULTS.parents[1] / "README.md"
 BEGIN, END = "<!-- speed: written by benchmarks/readme_table.py -->", "<!-- end of speed -->"
 FRAMEWORKS = {"fastconv": "fastconv", "tensorflow": "TensorFlow", "torch": "PyTorch", "jax": "JAX"}
 COLUMNS = [("step", name) for name in FRAMEWORKS] + [("fit", name) for name in ("fastconv", "tensorflow", "torch")]
+SHOWN = (("cnn", 32), ("cnn", 256), ("cnn", 1024), ("conv", 32), ("mlp", 32), ("resnet20", 128))
 
 
 def newest(folder: Path, name: str) -> tuple[str, dict]:
@@ -35,12 +37,26 @@ def short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def training_table(rows: list[dict]) -> list[str]:
-    """A line for each network and batch size: fastconv, and each framework at its fastest setting."""
+def fastest(rows: list[dict]) -> dict[tuple, float]:
+    """Milliseconds per step by (network, batch size, what, framework), each framework at its fastest setting."""
     best: dict[tuple, float] = {}
     for row in rows:
         key = row["network"], row["batch_size"], row["what"], framework(row)
         best[key] = min(best.get(key, float("inf")), row["ms_per_step"][0])
+    return best
+
+
+def least_gain(best: dict[tuple, float]) -> str:
+    """Where a framework comes nearest to fastconv in `step`."""
+    steps = {key: ms for key, ms in best.items() if key[2] == "step"}
+    gains = {key: ms / steps[(*key[:3], "fastconv")] for key, ms in steps.items() if key[3] != "fastconv"}
+    (network, size, _, name), gain = min(gains.items(), key=lambda item: item[1])
+    return f"The least gain of all networks and batch sizes: {gain:.1f} x ({FRAMEWORKS[name]}, `{network}`, {size})."
+
+
+def training_table(best: dict[tuple, float]) -> list[str]:
+    """A line for each network and batch size of SHOWN."""
+    best = {key: ms for key, ms in best.items() if key[:2] in SHOWN}
     columns = [column for column in COLUMNS if any(key[2:] == column for key in best)]
     names = {**FRAMEWORKS, "tensorflow": "Keras"}
     headings = [f"{what}: {(names if what == 'fit' else FRAMEWORKS)[name]}" for what, name in columns]
@@ -86,16 +102,21 @@ def block(folder: Path) -> str:
     stem, results = newest(folder, "train")
     if not results:
         raise SystemExit(f"expected results of benchmarks/train.py in {folder}. Received: none")
-    (_, predict), (_, footprint) = newest(folder, "predict"), newest(folder, "footprint")
+    names = ("predict", "footprint", "resnet20")
+    (_, predict), (_, footprint), (deep, residual) = (newest(folder, name) for name in names)
+    best = fastest(results["rows"] + residual.get("rows", []))
     host, isa = results["machine"], results["systems"]["fastconv"]["versions"]["isa"]
     place = f"{host['cores']} cores of an {host['cpu']} ({isa}), {results['date']}"
+    of_resnet20 = f", [of `resnet20`](benchmarks/results/{deep}.md)" if deep else ""
     lines = [
         f"Milliseconds per training step, alone and in `fit`, float32, on {place}: medians of {results['rounds']}",
         f"rounds of one interleaved run beside {versions(results)}, each at its fastest setting;",
         "in brackets, times as long as fastconv",
-        f"([all figures](benchmarks/results/{stem}.md), [rules](benchmarks/README.md)).",
+        f"([all figures](benchmarks/results/{stem}.md){of_resnet20}, [rules](benchmarks/README.md)).",
         "",
-        *training_table(results["rows"]),
+        *training_table(best),
+        "",
+        least_gain(best),
         *other_table(predict, footprint),
     ]
     return "\n".join([BEGIN, *lines, END])

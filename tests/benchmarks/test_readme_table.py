@@ -36,6 +36,21 @@ def test_each_framework_stands_at_its_fastest_setting(load, results):
     assert "| `cnn` | 32 | 2 | 5 (2.5 x) |" in load("readme_table").block(results)
 
 
+def test_rows_that_are_not_shown_count_for_the_least_gain(load, results):
+    result = json.loads((results / "train_2026-01-02.json").read_text())
+    result["rows"] += [row("fastconv", 2.0, batch_size=7), row("torch", 3.0, batch_size=7)]
+    (results / "train_2026-01-02.json").write_text(json.dumps(result))
+    block = load("readme_table").block(results)
+    assert "| 7 |" not in block
+    assert "least gain of all networks and batch sizes: 1.5 x (PyTorch, `cnn`, 7)" in block
+
+
+def test_the_residual_network_stands_in_a_file_of_its_own(load, results):
+    rows = [{**row(name, ms), "network": "resnet20", "batch_size": 128} for name, ms in (("fastconv", 2), ("torch", 4))]
+    (results / "resnet20_2026-01-03.json").write_text(json.dumps({"rows": rows}))
+    assert "| `resnet20` | 128 | 2 | 4 (2.0 x) |" in load("readme_table").block(results)
+
+
 def test_columns_without_figures_are_left_out(load, results):
     assert "| network | batch | step: fastconv | step: PyTorch |" in load("readme_table").block(results)
 
