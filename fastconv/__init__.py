@@ -28,6 +28,7 @@ _SUBMODULES = frozenset(
 )  # fmt: skip
 _FROM = {
     "Input": "layers",
+    "fingerprint": "diagnosis.fingerprint",
     "from_keras": "saving",
     "to_keras": "saving",
     "load_model": "saving",
