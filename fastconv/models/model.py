@@ -202,6 +202,7 @@ class Model(Trainer, Layer):
         expand_nested: bool = False,
         show_trainable: bool = False,
         layer_range: Sequence[str] | None = None,
+        show_arithmetic: bool = False,
     ) -> None:
         """Prints the layers with their output shapes and parameters, in Keras 3's layout.
 
@@ -212,7 +213,9 @@ class Model(Trainer, Layer):
             expand_nested: show the layers of models inside, too.
             show_trainable: add a column that says which layers learn.
             layer_range: pair of layer names (or patterns) to start and end with.
+            show_arithmetic: add a column that says how sizes and parameters come about: 490 = (4 x 4 x 3 + 1) x 10.
         """
         from fastconv.models.summary import summary
 
-        summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+        shown = expand_nested, show_trainable, layer_range, show_arithmetic
+        summary(self, line_length, positions, print_fn, *shown)

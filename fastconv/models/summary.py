@@ -11,10 +11,13 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from fastconv.models.arithmetic import arithmetic
+
 _COLUMNS = ("Layer (type)", "Output Shape", "Param #", "Connected to")
 _PLAIN = (88, (0.45, 0.80, 1.0))  # widest default table, right edges of the columns
 _BRANCHING = (108, (0.3, 0.56, 0.74, 1.0))
 _TRAINABLE_WIDTH = 12
+_ARITHMETIC_WIDTH = 44
 _MIN_COLUMN = 4
 
 
@@ -26,6 +29,7 @@ def summary(
     expand_nested: bool = False,
     show_trainable: bool = False,
     layer_range: Sequence[str] | None = None,
+    show_arithmetic: bool = False,
 ) -> None:
     """Prints a table of the model's layers with their output shapes and parameter counts.
 
@@ -39,6 +43,8 @@ def summary(
         show_trainable: add a column with Y or N for layers with weights.
         layer_range: names, or regular expressions, of the first and the last layer to show. The totals below the
             table stay those of the whole model.
+        show_arithmetic: add a column that says how sizes and parameters come about, such as
+            "490 = (4 x 4 x 3 + 1) x 10". Keras has no such.
 
     Raises:
         ValueError: the table is too narrow for its columns, or `layer_range` matches no layer.
@@ -57,15 +63,22 @@ def summary(
         edges = [edge * 0.9 for edge in edges] + [1.0]
         header.append("Trainable")
         justify.append("center")
+    if show_arithmetic:
+        share = default_length / (default_length + _ARITHMETIC_WIDTH)
+        default_length += _ARITHMETIC_WIDTH
+        edges = [edge * share for edge in edges] + [1.0]
+        header.append("Arithmetic")
+        justify.append("left")
     if len(edges) != len(header):
-        given = len(header) - show_trainable
+        given = len(header) - show_trainable - show_arithmetic
         raise ValueError(f"positions must have {given} values, one a column. Received: positions={positions}")
     line_length = line_length or min(default_length, shutil.get_terminal_size().columns - 4)
 
     widths = _column_widths(edges, line_length)
     columns = [Column(name, justify=j, width=w) for name, j, w in zip(header, justify, widths, strict=True)]
     table = Table(*columns, width=line_length, show_lines=True)
-    for row in _rows(model, _layers_in_range(model.layers, layer_range), branching, expand_nested, show_trainable):
+    shown = _layers_in_range(model.layers, layer_range)
+    for row in _rows(model, shown, branching, expand_nested, show_trainable, show_arithmetic):
         table.add_row(*row)
 
     console = Console(highlight=False, **({"force_terminal": False, "color_system": None} if print_fn else {}))
@@ -97,7 +110,13 @@ def _column_widths(edges: Sequence[float], line_length: int) -> list[int]:
 
 
 def _rows(
-    model: Any, layers: Iterable[Any], branching: bool, expand_nested: bool, show_trainable: bool, level: int = 0
+    model: Any,
+    layers: Iterable[Any],
+    branching: bool,
+    expand_nested: bool,
+    show_trainable: bool,
+    show_arithmetic: bool,
+    level: int = 0,
 ) -> Iterable[list[str]]:
     for layer in layers:
         row = [_title(layer, level), _shapes(layer), _params(layer)]
@@ -105,10 +124,12 @@ def _rows(
             row.append(_connections(model, layer))
         if show_trainable:
             row.append(_trainable(layer))
+        if show_arithmetic:
+            row.append("\n".join(arithmetic(layer)))
         yield row
         if expand_nested and getattr(layer, "layers", None):
             # A nested layer's connections lie inside the nested model.
-            yield from _rows(model, layer.layers, branching, True, show_trainable, level + 1)
+            yield from _rows(model, layer.layers, branching, True, show_trainable, show_arithmetic, level + 1)
 
 
 def _title(layer: Any, level: int) -> str:

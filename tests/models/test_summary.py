@@ -200,6 +200,19 @@ def test_show_trainable_adds_a_column():
     assert [row.split("│")[4].strip() for row in rows if "(None" in row] == ["-", "Y", "Y", "-", "Y"]
 
 
+def test_show_arithmetic_adds_a_column_that_says_how_numbers_come_about():
+    text = text_of(chain(), show_arithmetic=True, line_length=132)
+    assert "56 = (3 x 3 x 3 + 1) x 2" in text and "6 = 8 - 3 + 1" in text and "72 = 6 x 6 x 2" in text
+    assert {len(row) for row in text.splitlines() if row.startswith("│")} == {132}
+
+
+def test_all_columns_fit_together():
+    text = text_of(nested(), show_arithmetic=True, show_trainable=True, expand_nested=True, line_length=200)
+    (row,) = (row for row in text.splitlines() if "body (Sequential)" in row)
+    assert [cell.strip() for cell in row.split("│")[2:-1]] == ["(None, 3)", "12", "two[0][1]", "Y", "12 = 12"]
+    assert "15 = (4 + 1) x 3" in text
+
+
 def names(text):
     return [row.split()[1] for row in text.splitlines() if row.startswith("│") and "(None" in row]
 
