@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numbers
 import weakref
 from typing import Any
 
 from fastconv.callbacks.base import Callback, Logs
+
+_MOST_ROWS = 30  # of the table in a notebook
 
 
 class History(Callback):
@@ -58,3 +61,35 @@ class History(Callback):
                 last = values[-1]
                 parts.append(f"{key}={last:.4f}" if isinstance(last, float) else f"{key}={last}")
         return f"<History: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        """Curves and a table of the epochs, for notebooks."""
+        from fastconv import html
+
+        finished = len(self.epoch)
+        whole = {name: values for name, values in self.history.items() if len(values) == finished}
+        drawn = [name for name, values in whole.items() if values and all(map(_is_number, values))]
+        curves = []
+        for name in dict.fromkeys(name.removeprefix("val_") for name in drawn):
+            keys = {"training": name, "validation": f"val_{name}"}
+            pair = {label: whole[key] for label, key in keys.items() if key in drawn}
+            curves.append(html.curves(name, pair, self.epoch[0] + 1))
+        rows = [[epoch + 1, *(_shown(values[i]) for values in whole.values())] for i, epoch in enumerate(self.epoch)]
+        if finished > _MOST_ROWS:
+            half = _MOST_ROWS // 2
+            rows[half:-half] = [["\u2026", *("" for _ in whole)]]
+        others = [  # of some epochs: validation_freq, or what a callback added
+            f"{name} ({len(values)} value{'' if len(values) == 1 else 's'}): {_shown(values[-1])} at last"
+            for name, values in self.history.items()
+            if values and name not in whole
+        ]
+        title = f"{finished} epoch{'' if finished == 1 else 's'}{', interrupted' if self.interrupted else ''}"
+        return f"<div>{''.join(curves)}</div>" + html.table(["epoch", *whole], rows, title) + html.paragraphs(others)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, numbers.Real)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if _is_number(value) else str(value)

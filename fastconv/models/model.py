@@ -219,3 +219,8 @@ class Model(Trainer, Layer):
 
         shown = expand_nested, show_trainable, layer_range, show_arithmetic
         summary(self, line_length, positions, print_fn, *shown)
+
+    def _repr_html_(self) -> str:
+        from fastconv.models.summary import summary_html
+
+        return summary_html(self)

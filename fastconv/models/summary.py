@@ -94,6 +94,20 @@ def summary(
         print_fn(console.end_capture())
 
 
+def summary_html(model: Any) -> str:
+    """The same table as HTML, for notebooks."""
+    from rich.text import Text
+
+    from fastconv import html
+
+    branching = _is_branching(model)
+    plain = lambda markup: Text.from_markup(markup).plain  # noqa: E731
+    rows = [[*map(plain, row)] for row in _rows(model, model.layers, branching, True, False, False)]
+    head = _COLUMNS if branching else _COLUMNS[:3]
+    caption = f'Model: "{model.name}"'
+    return html.table(head, rows, caption, words=(0, 1, 3)) + html.paragraphs(map(plain, _totals(model)))
+
+
 def _column_widths(edges: Sequence[float], line_length: int) -> list[int]:
     widths = []
     for edge in edges:
