@@ -170,8 +170,10 @@ class Model(Trainer, Layer):
         for node in self.nodes:
             if node.outputs[0] in buffers:
                 continue
+            graph.layer = node.layer.name
             made = node.layer.emit(graph, *(buffers[tensor] for tensor in node.inputs))
             buffers.update(zip(node.outputs, made if isinstance(made, list) else [made], strict=True))
+        graph.layer = None
         return [buffers[tensor] for tensor in self.outputs]
 
     # ---- files and tables ----

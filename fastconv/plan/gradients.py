@@ -44,7 +44,9 @@ class Backward:
                         f"{step.op}: expected no trainable weights before a layer that has no gradient. "
                         f"Received: {step}"
                     )
+                self.graph.layer = step.layer
                 _RULES[step.op](self, step, dy)
+        self.graph.layer = None
 
     def needed(self, x: Buffer) -> bool:
         """Whether a gradient of `x` reaches a weight that learns: the input of the first layer gets none."""

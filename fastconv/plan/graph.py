@@ -31,12 +31,23 @@ class Buffer:
 
 
 class Step:
-    """One call of an op: the buffers it reads and writes by argument name, and its other arguments."""
+    """One call of an op: the buffers it reads and writes by argument name, and its other arguments.
 
-    __slots__ = ("attrs", "op", "reads", "writes")
+    `layer` is the name of the layer whose forward or backward pass it is; None of losses, metrics and the optimizer. A
+    fused step has that of the step that it grew from.
+    """
 
-    def __init__(self, op: str, reads: dict[str, Buffer], writes: dict[str, Buffer], attrs: dict[str, Any]):
-        self.op, self.reads, self.writes, self.attrs = op, reads, writes, attrs
+    __slots__ = ("attrs", "layer", "op", "reads", "writes")
+
+    def __init__(
+        self,
+        op: str,
+        reads: dict[str, Buffer],
+        writes: dict[str, Buffer],
+        attrs: dict[str, Any],
+        layer: str | None = None,
+    ):
+        self.op, self.reads, self.writes, self.attrs, self.layer = op, reads, writes, attrs, layer
 
     def buffers(self):
         return [*self.reads.values(), *self.writes.values()]
@@ -60,6 +71,7 @@ class Graph:
         sample_weights: a buffer (batch,) for each of these outputs, None where its samples weigh the same.
         totals: the batch's sums of all losses and metrics; the steps write parts of it (`sums`).
         outputs: what predict returns.
+        layer: the name of the layer that emits now, or whose steps are differentiated; None outside of layers.
         loss_gradients: pairs (buffer, its gradient) where the backward pass starts.
     """
 
@@ -72,6 +84,7 @@ class Graph:
         self.sample_weights: list[Buffer | None] = []
         self.totals: Buffer | None = None
         self.outputs: list[Buffer] = []
+        self.layer: str | None = None
         self.loss_gradients: list[tuple[Buffer, Buffer]] = []
         self._weights: dict[Any, Buffer] = {}
         self._states: dict[str, Buffer] = {}
@@ -134,7 +147,7 @@ class Graph:
         """Appends a step. Arguments that are buffers are read; all others are passed to the op as they are."""
         reads = {k: v for k, v in arguments.items() if isinstance(v, Buffer)}
         attrs = {k: v for k, v in arguments.items() if k not in reads}
-        step = Step(op, reads, {k: b for k, b in writes.items() if b is not None}, attrs)
+        step = Step(op, reads, {k: b for k, b in writes.items() if b is not None}, attrs, self.layer)
         attrs.update({k: None for k, b in writes.items() if b is None})
         self.steps.append(step)
         return step
@@ -142,7 +155,7 @@ class Graph:
     def view(self, x: Buffer, shape, name: str) -> Buffer:
         """`x` in another shape with the same memory. The step exists for the gradient; it calls nothing."""
         y = Buffer(name, shape, x.kind, x.dtype, base=x, start=x.start)
-        self.steps.append(Step("view", {"x": x}, {"y": y}, {}))
+        self.steps.append(Step("view", {"x": x}, {"y": y}, {}, self.layer))
         return y
 
     @property

@@ -73,10 +73,10 @@ def store_as_bfloat16(graph: Graph) -> None:
     casts: dict[Buffer, Buffer] = {}
     steps: list[Step] = []
 
-    def cast(x: Buffer) -> Buffer:
+    def cast(x: Buffer, layer: str | None = None) -> Buffer:
         if x not in casts:
             casts[x] = _other(x)
-            steps.append(Step("cast", {"x": x}, {"y": casts[x]}, {}))
+            steps.append(Step("cast", {"x": x}, {"y": casts[x]}, {}, layer))
         return casts[x]
 
     for root in _written_as_bfloat16(graph):
@@ -88,12 +88,12 @@ def store_as_bfloat16(graph: Graph) -> None:
             steps.append(step)
             continue
         for name in _of_the_other_type(step.op, step.reads):
-            step.reads[name] = cast(step.reads[name])
+            step.reads[name] = cast(step.reads[name], step.layer)
         steps.append(step)
         for name in _of_the_other_type(step.op, step.writes):
             buffer = step.writes[name]
             step.writes[name] = _other(buffer)
-            steps.append(Step("cast", {"x": step.writes[name]}, {"y": buffer}, {}))
+            steps.append(Step("cast", {"x": step.writes[name]}, {"y": buffer}, {}, step.layer))
     graph.outputs = [cast(b) if b.dtype == "bfloat16" else b for b in graph.outputs]
     graph.steps = steps
 

@@ -165,3 +165,26 @@ def test_gradient_of_every_consumer_is_added():
     case = Case(residual)
     adds = [s for s in case.plan.steps if s.op == "add_forward"]
     assert len(adds) == 2 + 2  # forward: two sums of three inputs; backward: x and y have two consumers each
+
+
+def test_steps_know_their_layers():
+    """Forward and backward, those of nested models, too; the loss and the optimizer are no layers."""
+    utils.clear_session()
+    inner = layers.Input((4, 4, 2))
+    image = layers.Input((4, 4, 2))
+    x = models.Model(inner, layers.Conv2D(3, 3, name="inside")(inner))(image)
+    x = layers.LeakyReLU(name="after")(x)
+    model = models.Model(image, layers.Dense(2, activation="softmax", name="last")(layers.Flatten()(x)))
+    objective = Objective("categorical_crossentropy")
+    plan = Executor(model, get_ops("cpu"), objective, optimizers.SGD(0.1), fuse=()).plan("train", 2)
+    assert [(step.op, step.layer) for step in plan.steps] == [
+        ("conv2d_fprop", "inside"),
+        ("leaky_relu_forward", "after"),
+        ("conv2d_fprop", "last"),
+        ("softmax_xent", None),
+        ("conv2d_wgrad", "last"),
+        ("conv2d_dgrad", "last"),
+        ("leaky_relu_backward", "after"),
+        ("conv2d_wgrad", "inside"),
+        ("sgd_update", None),
+    ]
