@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import itertools
 import math
 import re
 from collections import Counter
@@ -13,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import initializers, regularizers
+from fastconv.geometry import positive_int
+from fastconv.layers import user_layer
 from fastconv.ops.memory import HOST
 from fastconv.settings import Configurable
 
@@ -88,6 +91,14 @@ class Weight:
     def array(self, value: Any) -> None:
         self.assign(value)
 
+    @property
+    def value(self) -> Any:
+        """The weight itself where it lives, for `forward` and `backward` of a layer: NumPy's array, or CuPy's on a GPU.
+
+        Only they can count on it, and there it can be written to only in training, if it is of those that never learn.
+        """
+        return self.storage
+
     def __reduce__(self):
         return Weight, (
             self.name,
@@ -161,15 +172,41 @@ class Node:
 
 
 class Layer(Configurable):
-    """Base of all layers: settings, weights, and the steps it emits. It knows no device, batch size or array.
+    """Base of all layers, those of users included: settings, weights, and what it computes.
 
-    Subclasses define `build(input_shape)` (make weights), `compute_output_shape(input_shape)` and
-    `emit(graph, x) -> y` (append steps to a `fastconv.plan.graph.Graph`). Shapes carry the batch as their first entry.
+    A layer of your own computes on arrays, NumPy's on the CPU and CuPy's on a GPU, which NumPy's functions take, too:
+
+    - `build(input_shape)` makes the weights, with `add_weight`.
+    - `forward(x)`, or `forward(x, training)`, returns the output, a new array. `weight.value` is a weight's array.
+    - `backward(dy, x, y)` returns the gradient of the loss for x from `dy`, that for the output; where the layer has
+      weights that learn, a tuple of it and of the gradient for each weight, in the order they were made. None in
+      it stands for zeros. Without `backward` the layer can do all but have something to learn in it or before it.
+    - `compute_output_shape(input_shape)` returns the output's shape, unless it is the input's.
+
+    Shapes carry the batch as their first entry, which is None until it is known. A layer that is called on several
+    tensors gets lists of shapes and arrays, and returns a list of gradients for them. Arrays are float32, also under
+    "mixed_bfloat16". They are lent for the time of the call: what is kept of them has to be a copy, and on the CPU
+    writing to them is an error. Plans with such layers are not captured on a GPU: their kernels are launched one by
+    one. A subclass keeps its constructor's arguments in attributes of their names, which is what `get_config` returns;
+    `load_model(path, custom_objects={"Scale": Scale})` then reads what `model.save` wrote.
 
     Args:
         name: None takes the next automatic name.
         input_shape: shape of one sample; lets a `Sequential` build its first layer at once.
         trainable: whether its weights learn; settable later as `layer.trainable`.
+
+    Source: keras.Layer, whose `call` has its gradient from a backend.
+
+    >>> class Scale(Layer):
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight((input_shape[-1],), "ones", name="factor")
+    ...     def forward(self, x):
+    ...         return x * self.factor.value
+    ...     def backward(self, dy, x, y):
+    ...         return dy * self.factor.value, (dy * x).reshape(-1, x.shape[-1]).sum(axis=0)
+    >>> model = Sequential([Input((32, 32, 3)), Scale(), Flatten(), Dense(10, activation="softmax")])
+
+    The layers of fastconv define `emit(graph, x) -> y` instead, which appends steps to a `fastconv.plan.graph.Graph`.
     """
 
     def __init__(self, name: str | None = None, input_shape: Shape | None = None, trainable: bool = True):
@@ -234,6 +271,38 @@ class Layer(Configurable):
         self._weights.append(weight)
         return weight
 
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: Initializer = "glorot_uniform",
+        trainable: bool = True,
+        regularizer: str | regularizers.Regularizer | None = None,
+        name: str | None = None,
+    ) -> Weight:
+        """A new weight of this layer.
+
+        Args:
+            shape: of its array.
+            initializer: of `fastconv.initializers`: an object, a name or a callable from shape to array.
+            trainable: whether it learns; False for what `forward` writes itself, such as moving statistics.
+            regularizer: a penalty that is added to the loss, of `fastconv.regularizers`: an object, a name or None.
+            name: None takes "weight", "weight_1", ...
+
+        Raises:
+            ValueError: if the shape is not made of positive integers, a name is unknown, or its own one is taken.
+
+        >>> self.kernel = self.add_weight((input_shape[-1], 10), name="kernel")
+        """
+        taken = [weight.name for weight in self._weights]
+        if name is None:
+            name = next(n for i in itertools.count() if (n := f"weight_{i}" if i else "weight") not in taken)
+        if name in taken:
+            raise ValueError(f"{self.name}: expected every weight under its own name. Received: {name!r} twice")
+        if not isinstance(shape, (tuple, list)):
+            raise ValueError(f"{self.name}: expected the shape of {name} as a tuple of sizes. Received: {shape!r}")
+        sizes = [positive_int(size, f"{self.name}/{name} shape") for size in shape]
+        return self.weight(name, sizes, initializer, bool(trainable), regularizers.get(regularizer))
+
     @property
     def trainable(self) -> bool:
         """Whether its weights learn. What is set counts for a model from its next `compile` on, as in Keras."""
@@ -277,8 +346,13 @@ class Layer(Configurable):
     def compute_output_shape(self, input_shape: Any) -> tuple:
         return tuple(input_shape)
 
-    def emit(self, graph: Any, x: Any) -> Any:
-        raise NotImplementedError
+    def emit(self, graph: Any, *inputs: Any) -> Any:
+        return user_layer.emit(self, graph, inputs)
+
+    @classmethod
+    def _is_users(cls) -> bool:
+        """Whether it runs its own `forward`."""
+        return cls.emit is Layer.emit
 
     def ensure_built(self, input_shape: Any) -> None:
         if not self.built:
@@ -299,17 +373,24 @@ class Layer(Configurable):
                     f"{self.name}: expected a symbolic tensor, such as Input(shape) or another layer returns. "
                     f"Received: {type(tensor).__name__}. To compute on arrays, use Model.predict or fastconv.ops"
                 )
+        user_layer.check_methods(self, self._is_users())
         shapes = self._input_shapes(tensors)
         self.ensure_built(shapes)
-        return Node(self, tensors, self.compute_output_shape(shapes)).output
+        if self._is_users():
+            shape = user_layer.output_shape(self, [tensor.shape for tensor in tensors])
+        else:
+            shape = self.compute_output_shape(shapes)
+        return Node(self, tensors, shape).output
 
     def _tensors_of(self, inputs: Any) -> list[Any]:
         return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
 
     def _input_shapes(self, tensors: list[Tensor]) -> Any:
-        if len(tensors) != 1:
+        if len(tensors) == 1:
+            return tensors[0].shape
+        if not tensors or not self._is_users():
             raise ValueError(f"{self.name}: expected one input. Received: {len(tensors)}")
-        return tensors[0].shape
+        return [tensor.shape for tensor in tensors]
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

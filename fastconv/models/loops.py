@@ -174,7 +174,7 @@ class _Captured:
         graphs = self._graphs.setdefault(plan, {})
         graph = graphs.get(slot)
         if graph is None:
-            graph = graphs[slot] = self._memory.capture(self._calls(plan, arrays, order, taken))
+            graph = graphs[slot] = plan.capture(self._calls(plan, arrays, order, taken))
         if self._mode == "train":
             self._executor.train_step(plan, graph.launch)
         else:

@@ -7,9 +7,10 @@ import math
 from fastconv import _core
 from fastconv.ops.grouped_conv2d import GroupedConv2D
 from fastconv.ops.memory import HOST
+from fastconv.ops.user_layer import UserLayer
 
 
-class CpuOps(GroupedConv2D):
+class CpuOps(GroupedConv2D, UserLayer):
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "cpu"

@@ -18,11 +18,12 @@ from fastconv.ops.cuda_losses import CudaLosses
 from fastconv.ops.cuda_optimizers import CudaOptimizers
 from fastconv.ops.cuda_spatial import CudaSpatial
 from fastconv.ops.grouped_conv2d import GroupedConv2D
+from fastconv.ops.user_layer import UserLayer
 
 _WORD_TYPES = (FLOAT, np.dtype(np.int32))  # of labels
 
 
-class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpatial, GroupedConv2D):
+class CudaOps(CudaConv2D, CudaElementwise, CudaLosses, CudaOptimizers, CudaSpatial, GroupedConv2D, UserLayer):
     """See `fastconv.ops.protocol.Ops` for what each method computes.
 
     Args:

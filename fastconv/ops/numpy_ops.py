@@ -14,6 +14,7 @@ from fastconv.ops.numpy_images import NumpyImages, philox_uniform
 from fastconv.ops.numpy_losses import NumpyLosses
 from fastconv.ops.numpy_optimizers import NumpyOptimizers
 from fastconv.ops.numpy_spatial import NumpySpatial, padded_images, taps, windows
+from fastconv.ops.user_layer import UserLayer
 
 
 def _channels(array, like):
@@ -44,7 +45,7 @@ def _statistics(x, mean, rstd, moving_mean, moving_variance, momentum, epsilon):
     moving_variance[...] = moving_variance * momentum + variance * (1 - momentum)
 
 
-class NumpyOps(NumpyElementwise, NumpyImages, NumpyLosses, NumpyOptimizers, NumpySpatial, GroupedConv2D):
+class NumpyOps(NumpyElementwise, NumpyImages, NumpyLosses, NumpyOptimizers, NumpySpatial, GroupedConv2D, UserLayer):
     """See `fastconv.ops.protocol.Ops` for what each method computes."""
 
     name = "numpy"

@@ -32,6 +32,8 @@ TAKES_WORKSPACE = frozenset(
     )
 )
 
+CALLS_PYTHON = frozenset(("user_forward", "user_backward"))  # which may do other things each time: never captured
+
 
 class Ops(Protocol):
     name: str
@@ -223,6 +225,10 @@ class Ops(Protocol):
     def grouped_conv2d_wgrad(
         self, geometry: Conv2DGeometry, x: Array, dy: Array, dw: Array, db: Array, workspace: Array
     ) -> None: ...
+
+    # ---- call.forward and call.backward (`fastconv.layers.user_layer.UserCall`) on arrays of this memory
+    def user_forward(self, call: Any, **arrays: Array) -> None: ...
+    def user_backward(self, call: Any, **arrays: Array) -> None: ...
 
     # ---- softmax over the last axis
     def softmax_forward(self, x: Array, y: Array) -> None: ...

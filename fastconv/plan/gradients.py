@@ -256,6 +256,23 @@ def binary(back: Backward, step: Step, dy: Buffer) -> None:
         back.alias(b, total)
 
 
+@gradient_of("user_forward")
+def user_layer(back: Backward, step: Step, dy: Buffer) -> None:
+    call, layer = step.attrs["call"], step.attrs["call"].layer
+    if not call.has_backward:
+        raise ValueError(
+            f"{layer.name}: expected a method backward(self, dy, x, y), as weights in or before it learn. Received: "
+            f"{type(layer).__name__} without one. Where they should not learn, set trainable = False and compile again"
+        )
+    inputs = {name: x for name, x in step.reads.items() if name[0] == "x" and back.needed(x)}
+    weights = {name: w for name, w in step.reads.items() if name[0] == "w" and back.needed(w)}
+    writes = {f"d{name}": Buffer(f"d {x.name}", x.shape) for name, x in inputs.items()}
+    writes |= {f"d{name}": back.weight_gradient(w) for name, w in weights.items()}
+    back.emit("user_backward", writes, call=call, dy=dy, y=step.writes["y"], **step.reads)
+    for name, x in inputs.items():
+        back.alias(x, writes[f"d{name}"])
+
+
 @gradient_of("copy_columns")
 def copy_columns(back: Backward, step: Step, dy: Buffer) -> None:
     x, cut = step.reads["x"], step.attrs

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.ops.protocol import TAKES_WORKSPACE
+from fastconv.ops.protocol import CALLS_PYTHON, TAKES_WORKSPACE
 from fastconv.plan.arena import Arena, Layout
 from fastconv.plan.graph import Buffer, Graph, Step
 
@@ -107,7 +107,27 @@ class Plan:
             memory.upload(slot, values)
 
     def run(self) -> None:
-        """Executes the steps; a device repeats what it captured of them the first time."""
+        """Executes the steps; a device repeats what it captured of them the first time, unless they run Python."""
         if self._captured is None:
-            self._captured = self.ops.memory.capture([*self.calls, *self._last])
+            self._captured = self.capture([*self.calls, *self._last])
         self._captured.launch()
+
+    def capture(self, calls: Sequence[Any]) -> Any:
+        """What `launch()` of the result repeats: these calls, this plan's among them."""
+        if any(step.op in CALLS_PYTHON for step in self.steps):
+            return _Uncaptured(self.ops.memory, calls)
+        return self.ops.memory.capture(calls)
+
+
+class _Uncaptured:
+    """Calls that are made one by one each time, on a device in the order of its work."""
+
+    __slots__ = ("_calls", "_memory")
+
+    def __init__(self, memory, calls):
+        self._memory, self._calls = memory, calls
+
+    def launch(self) -> None:
+        with self._memory.at_work():
+            for call in self._calls:
+                call()

@@ -10,13 +10,13 @@ import pytest
 from fastconv import _core
 from fastconv.ops import get_ops
 from fastconv.ops.cuda_ops import CudaOps
-from fastconv.ops.protocol import Ops
+from fastconv.ops.protocol import CALLS_PYTHON, Ops
 
 BACKENDS = ["cpu", "numpy"]
 CLASSES = {backend: type(get_ops(backend)) for backend in BACKENDS} | {"cuda": CudaOps}
 # Beyond the protocol: what a step that never asks the host needs, and what bfloat16 does.
 BEYOND = {"cuda": {"gather_batch", "advance", "set_number", "cast"}}
-NO_OPS = {"settings", "workspace_bytes", "conv2d_backward_reads"}
+NO_OPS = {"settings", "workspace_bytes", "conv2d_backward_reads", *CALLS_PYTHON}
 MADE_OF_OTHERS = {op for op in vars(Ops) if op.startswith("grouped_conv2d")}
 
 

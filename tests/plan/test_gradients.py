@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from users_layers import Centered, Gate, Linear, Scale
 
 from fastconv import layers, models, optimizers, utils
 from fastconv.models.objective import Objective
@@ -99,6 +100,14 @@ def separable():
     return models.Model(image, layers.Dense(5, activation="softmax")(layers.GlobalAveragePooling2D()(x)))
 
 
+def of_a_user():
+    image = layers.Input((6,))
+    x = Centered()(layers.LeakyReLU()(Linear(7)(Scale()(layers.Dense(6)(image)))))
+    scale, gate = Scale(), Gate()
+    x = layers.Add()([gate([scale(x), x]), gate([scale(x)] * 2), Scale(trainable=False)(x)])
+    return models.Model(image, layers.Dense(5, activation="softmax")(x))
+
+
 NETWORKS = [
     chain,
     residual,
@@ -110,6 +119,7 @@ NETWORKS = [
     nested_models,
     rearranged,
     separable,
+    of_a_user,
 ]
 
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from users_layers import Scale
 
 from fastconv import layers, models, optimizers
 from fastconv.models import networks
@@ -52,6 +53,14 @@ def test_every_step_has_the_activations_that_its_kernels_take(network, mode, fus
         for name, dtype in of.items():
             if op != "cast":
                 assert (dtype == "bfloat16") == (name in stored), (op, name)
+
+
+def test_the_arrays_of_a_users_layer_are_float32():
+    x = image = layers.Input((6, 6, 3))
+    x = layers.Conv2D(8, 3)(Scale()(layers.Conv2D(8, 3)(x)))
+    of = dict(types(plan_of(models.Model(image, layers.Dense(5, activation="softmax")(layers.Flatten()(x))))))
+    assert set(of["user_forward"].values()) == set(of["user_backward"].values()) == {"float"}
+    assert of["conv2d_fprop"]["x"] == of["conv2d_fprop"]["y"] == "bfloat16"
 
 
 def test_casts_stand_at_the_images_the_logits_and_their_gradient():
