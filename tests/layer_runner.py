@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from fastconv import geometry, layers, optimizers
-from fastconv.layers.base import Weight
+from fastconv.layers.weight import Weight
 from fastconv.plan.executor import Executor
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
-from fastconv.layers.base import Layer, Weight, auto_name
+from fastconv.layers.base import Layer, auto_name
+from fastconv.layers.weight import Weight
 from fastconv.models import structure
 from fastconv.models.nodes import sort_nodes
 from fastconv.models.training import Trainer

@@ -9,7 +9,7 @@ import time
 import zipfile
 from typing import Any
 
-from fastconv.layers.base import weights_from_file
+from fastconv.layers.weight import weights_from_file
 from fastconv.models import Model
 from fastconv.saving import keras_compile, keras_weights
 from fastconv.saving.atomic import StrPath, atomic_write
