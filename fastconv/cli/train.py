@@ -1,118 +1,29 @@
-"""The command line: `fastconv train`, `fastconv bench`, `fastconv config` and `fastconv doctor`."""
+"""`fastconv train`."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import math
-import os
-import sys
 import tempfile
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 import fastconv
 from fastconv import config
+from fastconv.cli.console import FAILED, INTERRUPTED, USAGE, Threads, fail, say
 from fastconv.models.networks import NETWORKS
 
 _EVALUATE_BATCH = 1000
 _WEIGHTS, _HISTORY, _CURVES = "weights.safetensors", "history.csv", "history.png"
 _METRICS = ("accuracy", "loss", "val_accuracy", "val_loss")
-_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 NetworkName = Enum("NetworkName", {name: name for name in NETWORKS}, type=str)
 _DEFAULT_NETWORK = NetworkName("cnn")
 
-app = typer.Typer(
-    name="fastconv",
-    help="Train small convolutional networks fast.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
 
-
-def main() -> None:
-    """Runs the program on sys.argv and exits."""
-    try:
-        app(prog_name="fastconv")
-    finally:
-        _settle_stdout()
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        _say(f"fastconv {fastconv.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _top(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    pass
-
-
-@app.command("config")
-def show_config() -> None:
-    """Print what this installation runs on: version, instruction set, threads, CUDA."""
-    config.show_config()
-
-
-@app.command()
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-) -> None:
-    """Examine this installation: versions, GPU, whether kernels give the right numbers, and what to do where not.
-
-    The exit code is 1 if a kernel gives wrong numbers, or a GPU that is there or asked for cannot be used.
-    """
-    import json
-
-    from fastconv import doctor
-
-    report = doctor.examine()
-    _say(json.dumps(report, indent=1) if as_json else doctor.render(report))
-    if not report["healthy"]:
-        raise typer.Exit(1)
-
-
-@app.command()
-def bench(
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="CPU threads.", show_default="all cores")
-    ] = None,
-    seconds: Annotated[float, typer.Option(metavar="S", help="Time for all measurements together.")] = 15.0,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", metavar="PATH", help="File to write the results to.", show_default=False)
-    ] = None,
-) -> None:
-    """Measure this machine and how fast the example networks train and predict on it."""
-    import json
-
-    from fastconv import bench
-    from fastconv.saving import atomic_write
-
-    if not 0 < seconds < math.inf:
-        raise typer.BadParameter(f"expected a finite number above 0. Received: {seconds}", param_hint="--seconds")
-    if threads is not None:
-        config.set_num_threads(threads)
-    results = bench.run(seconds)
-    _say(bench.render(results))
-    if json_path is not None:
-        try:
-            with atomic_write(json_path, "w", encoding="utf-8") as file:
-                file.write(json.dumps(results, indent=1) + "\n")
-        except OSError as error:
-            _fail(f"--json must be a file to write. Received: {json_path} ({error.strerror or error})", 1)
-
-
-@app.command()
 def train(
     model: Annotated[NetworkName, typer.Option(metavar="NAME", help=f"{'|'.join(NETWORKS)}")] = _DEFAULT_NETWORK,
     data: Annotated[
@@ -144,9 +55,7 @@ def train(
             min=0, max=2**32 - 1, metavar="N", help="Makes the run repeatable to the bit.", show_default=False
         ),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="CPU threads.", show_default="all cores")
-    ] = None,
+    threads: Threads = None,
     device: Annotated[
         str | None,
         typer.Option(metavar="auto|cpu|cuda", help="What to train on.", show_default="FASTCONV_DEVICE, else auto"),
@@ -184,25 +93,25 @@ def train(
 
     net = network.factory()
     net.compile(fastconv.optimizers.Adam(learning_rate=learning_rate), "categorical_crossentropy", metrics=["accuracy"])
-    _say(_device_line())
+    say(_device_line())
     trainable = sum(math.prod(weight.shape) for weight in net.trainable_weights)
-    _say(f"{model.value}: {net.count_params():,} parameters ({trainable:,} trainable), learning rate {learning_rate:g}")
-    _say(f"{data}: {len(x_train):,} training and {len(x_test):,} test images")
+    say(f"{model.value}: {net.count_params():,} parameters ({trainable:,} trainable), learning rate {learning_rate:g}")
+    say(f"{data}: {len(x_train):,} training and {len(x_test):,} test images")
 
     histories, interrupted = _fit(net, phases, (x_train, y_train), (x_test, y_test), verbose)
     try:
         saved = _save(net, folder, phases, histories)
     except OSError as error:
-        _fail(f"cannot save the results: {error}", 1)
+        fail(f"cannot save the results: {error}", FAILED)
     try:
         loss, accuracy = net.evaluate(x_test, y_test, batch_size=_EVALUATE_BATCH, verbose=0)
-        _say(f"Test loss {loss:.4f}, test accuracy {accuracy:.4f}" + (" (training interrupted)" if interrupted else ""))
+        say(f"Test loss {loss:.4f}, test accuracy {accuracy:.4f}" + (" (training interrupted)" if interrupted else ""))
     except KeyboardInterrupt:
         interrupted = True
     for line in saved:
-        _say(line)
+        say(line)
     if interrupted:
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
 
 
 def _pair(epochs: list[int], batch_sizes: list[int]) -> list[tuple[int, int]]:
@@ -227,10 +136,10 @@ def _writable_folder(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        _fail(f"--out must be a folder to write into. Received: {folder} ({error.strerror or error})", 2)
+        fail(f"--out must be a folder to write into. Received: {folder} ({error.strerror or error})", USAGE)
     for name in (_WEIGHTS, _HISTORY, _CURVES):
         if (folder / name).is_dir():
-            _fail(f"--out must have room for a file {name}. Received: {folder / name}, which is a folder", 2)
+            fail(f"--out must have room for a file {name}. Received: {folder / name}, which is a folder", USAGE)
     return folder
 
 
@@ -243,7 +152,7 @@ def _load(data: str) -> tuple[Any, Any, Any, Any]:
     try:
         (x_train, y_train), (x_test, y_test) = datasets.load(data)
     except (datasets.DataError, OSError) as error:
-        _fail(str(error), 2)
+        fail(str(error), USAGE)
     images = []
     for x in (x_train, x_test):
         scaled = x.astype(np.float32)
@@ -260,7 +169,7 @@ def _choose(device: str | None) -> None:
             fastconv.set_device(device)
         fastconv.get_device()
     except (RuntimeError, ValueError) as error:
-        _fail(str(error), 2)
+        fail(str(error), USAGE)
 
 
 def _device_line() -> str:
@@ -278,9 +187,7 @@ def _fit(net: Any, phases: list[tuple[int, int]], train: Any, test: Any, verbose
     try:
         for i, (epochs, batch_size) in enumerate(phases):
             if len(phases) > 1:
-                _say(
-                    f"Phase {i + 1} of {len(phases)}: {epochs} epoch{'' if epochs == 1 else 's'} at batch {batch_size}"
-                )
+                say(f"Phase {i + 1} of {len(phases)}: {epochs} epoch{'' if epochs == 1 else 's'} at batch {batch_size}")
             history = net.fit(*train, batch_size=batch_size, epochs=epochs, validation_data=test, verbose=verbose)
             histories.append(history)
             if history.interrupted:
@@ -290,7 +197,7 @@ def _fit(net: Any, phases: list[tuple[int, int]], train: Any, test: Any, verbose
             histories.append(net.history)
         return histories, True
     except MemoryError as error:
-        _fail(f"not enough memory for a batch of {batch_size} images; try a smaller --batch-size. {error}", 1)
+        fail(f"not enough memory for a batch of {batch_size} images; try a smaller --batch-size. {error}", FAILED)
     return histories, False
 
 
@@ -321,24 +228,3 @@ def _write_history(path: Path, phases: list[tuple[int, int]], histories: list[An
             for values in zip(*(history.history.get(name, []) for name in _METRICS), strict=True):
                 epoch += 1
                 writer.writerow([i + 1, phases[i][1], epoch, *values])
-
-
-def _say(text: str) -> None:
-    # A reader that went away (`fastconv train | head`) must not cost the run its results.
-    with contextlib.suppress(OSError, ValueError):
-        typer.echo(text)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"fastconv: error: {message}", err=True)
-    raise typer.Exit(code)
-
-
-def _settle_stdout() -> None:
-    """Drops what a reader that went away left in the buffer, which Python would complain about at exit."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except (OSError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

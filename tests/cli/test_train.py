@@ -1,55 +1,18 @@
 import csv
-import json
 import os
 import re
-import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 import fastconv
-from fastconv import bench, cli, config, datasets
+from fastconv import config
 from fastconv.models import Model
 from fastconv.models.networks import NETWORKS
 
 SMALL = ("train", "--model", "conv", "--epochs", "2", "--batch-size", "16")
-
-
-@pytest.fixture
-def program(monkeypatch, capsys, tmp_path):
-    """Runs `fastconv ARGS` in an empty folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setenv("MPLBACKEND", "agg")
-
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["fastconv", *args])
-        with pytest.raises(SystemExit) as exit_:
-            cli.main()
-        # CI services make typer write colours into any output.
-        out, err = (re.sub(r"\x1b\[[0-9;]*m", "", text) for text in capsys.readouterr())
-        return SimpleNamespace(code=exit_.value.code or 0, out=out, err=err)
-
-    return run
-
-
-@pytest.fixture
-def few_images(monkeypatch):
-    """40 training and 20 test images instead of any data set; returns the names asked for."""
-    asked = []
-
-    def load(where):
-        asked.append(where)
-        rng = np.random.default_rng(0)
-        return tuple(
-            (rng.integers(0, 256, (n, 32, 32, 3), np.uint8), rng.integers(0, 10, (n, 1), np.uint8)) for n in (40, 20)
-        )
-
-    monkeypatch.setattr(datasets, "load", load)
-    return asked
 
 
 @pytest.fixture
@@ -340,51 +303,3 @@ def test_a_failure_to_save_is_one_line(program, few_images, monkeypatch):
         1,
         "fastconv: error: cannot save the results: [Errno 28] No space left on device\n",
     )
-
-
-# --- bench -----------------------------------------------------------------------------------------------------------
-
-
-def test_bench_shows_the_networks_and_writes_the_results(program, tmp_path):
-    result = program("bench", "--seconds", "0.001", "--json", "bench.json")
-    written = json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))
-    assert result.out == bench.render(written) + "\n"
-
-
-def test_bench_takes_threads(program, threads):
-    assert f"{config.isa()}, 1 thread;" in program("bench", "--seconds", "0.001", "--threads", "1").out
-
-
-@pytest.mark.parametrize("seconds", ["0", "-1", "inf", "nan"])
-def test_bench_refuses_a_duration_that_does_not_end_or_begin(program, seconds):
-    result = program("bench", "--seconds", seconds)
-    assert result.code == 2
-    assert "--seconds" in result.err and "expected a finite number above 0" in result.err
-
-
-def test_bench_names_a_file_it_cannot_write(program):
-    result = program("bench", "--seconds", "0.001", "--json", "missing/bench.json")
-    assert result.code == 1
-    assert "--json must be a file to write. Received: missing/bench.json (" in result.err
-
-
-# --- the rest --------------------------------------------------------------------------------------------------------
-
-
-def test_version(program):
-    assert program("--version").out == f"fastconv {fastconv.__version__}\n"
-
-
-def test_config_shows_the_configuration(program):
-    assert config.isa() in program("config").out
-
-
-@pytest.mark.parametrize("name", NETWORKS)
-def test_help_lists_the_networks(program, name):
-    assert name in program("train", "--help").out
-
-
-def test_the_module_is_the_same_program(tmp_path):
-    command = [sys.executable, "-m", "fastconv", "--version"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert result.stdout == f"fastconv {fastconv.__version__}\n"

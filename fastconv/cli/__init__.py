@@ -1,0 +1,61 @@
+"""The command line, a file for each command. Heavy imports stay inside the functions, so that `--help` comes at once.
+
+Exit codes: 0 done, 1 failed, 2 wrong use or input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import fastconv
+from fastconv import config
+from fastconv.cli.bench import bench
+from fastconv.cli.console import say, settle_stdout
+from fastconv.cli.doctor import doctor
+from fastconv.cli.run import run
+from fastconv.cli.train import train
+
+app = typer.Typer(
+    name="fastconv",
+    help="Train small convolutional networks fast.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong use or input, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Runs the program on sys.argv and exits."""
+    try:
+        app(prog_name="fastconv")
+    finally:
+        settle_stdout()
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"fastconv {fastconv.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command("config")
+def _config() -> None:
+    """Print what this installation runs on: version, instruction set, threads, CUDA."""
+    config.show_config()
+
+
+app.command()(doctor)
+app.command()(bench)
+app.command()(train)
+app.command()(run)

@@ -1,0 +1,49 @@
+"""What all commands share: exit codes, what they say and where, options that several have."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130  # 128 + SIGINT, as shells report it
+
+Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.", show_default="all cores")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+def say(text: str) -> None:
+    """Prints to stdout. A reader that went away (`fastconv train | head`) must not cost the run its results."""
+    with contextlib.suppress(OSError, ValueError):
+        typer.echo(text)
+
+
+def say_json(report: Any) -> None:
+    """Prints a report for machines: one JSON value, and nothing else on stdout."""
+    say(json.dumps(report, indent=1))
+
+
+def note(text: str) -> None:
+    """Prints to stderr what is about the run and not its result."""
+    with contextlib.suppress(OSError, ValueError):
+        typer.echo(f"fastconv: {text}", err=True)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Ends the program with one line on stderr."""
+    typer.echo(f"fastconv: error: {message}", err=True)
+    raise typer.Exit(code)
+
+
+def settle_stdout() -> None:
+    """Drops what a reader that went away left in the buffer, which Python would complain about at exit."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
