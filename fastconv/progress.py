@@ -20,6 +20,9 @@ _NEVER = math.inf
 _GAP = "  "
 _MIN_BAR, _MAX_BAR = 6, 24
 _NOTEBOOK_COLUMNS = 115  # what rich takes in a notebook
+# Outputs of a cell for the epochs of one run: JupyterLab hides all after the first 50, with the bar among them
+# (https://github.com/jupyterlab/jupyterlab/issues/11797).
+_NOTEBOOK_OUTPUTS = 25
 _ERASE_LINE = "\r\x1b[2K"
 
 
@@ -36,9 +39,10 @@ class ProgressCallback(Callback):
     """Shows the progress of `fit`, `evaluate` and `predict`; added to every run by its `verbose`.
 
     With 1, on a terminal and in a notebook: a bar with steps, samples/s, time left, loss and accuracy, redrawn at most
-    10 times a second; a finished epoch leaves one line. With 1 elsewhere, as in a log file: that line alone. Its time
-    and rate are those of the training steps, without the validation. With 2: Keras' line, whose time is the whole
-    epoch's. A terminal that goes away in mid-run ends the output, not the training.
+    10 times a second; a finished epoch leaves one line. In a notebook a line is an output of the cell, and of a run of
+    many epochs some lines share one. With 1 elsewhere, as in a log file: that line alone. Its time and rate are those
+    of the training steps, without the validation. With 2: Keras' line, whose time is the whole epoch's. A terminal that
+    goes away in mid-run ends the output, not the training.
 
     Args:
         verbose: "auto" (1), 0, 1 or 2.
@@ -56,6 +60,7 @@ class ProgressCallback(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._in_fit = True
+        self._screen = _Silent()  # not that of another run
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         epochs = self.params["epochs"]
@@ -113,7 +118,8 @@ class ProgressCallback(Callback):
         self._done = self._samples = 0
         self._logs: Logs = {}
         self._open = True
-        self._screen = _screen(self.verbose)
+        if not (self._in_fit and self._screen.lines_left):
+            self._screen = _screen(self.verbose, -(-self.params.get("epochs", 1) // _NOTEBOOK_OUTPUTS))
         self._next_draw = 0.0 if self._screen.live else _NEVER
         self._start = self._now = time.perf_counter()
 
@@ -206,11 +212,12 @@ def _clock(seconds: float) -> str:
 # --- where it is shown -----------------------------------------------------------------------------------------------
 
 
-def _screen(verbose: int) -> _Lines:
+def _screen(verbose: int, lines: int) -> _Lines:
+    """Where output goes now; `lines` is how many of them share an output of a notebook."""
     if not verbose:
         return _Silent()
     if verbose == 1 and type(sys.stdout).__module__.startswith("ipykernel."):
-        return _Notebook()
+        return _Notebook(lines)
     if verbose == 1 and _is_terminal():
         return _Terminal()
     return _Lines()
@@ -227,6 +234,7 @@ class _Lines:
     """Any stream: whole lines, no control characters. The live screens below can also draw and erase a bar."""
 
     live = False
+    lines_left = 0  # how many more belong here, before the next one asks anew where output goes
 
     def line(self, text: str) -> None:
         self._write(text + "\n")
@@ -284,15 +292,26 @@ class _Paper(io.StringIO):
 class _Notebook(_Lines):
     """An output of the notebook's cell that is replaced, so that a saved notebook holds the last state only."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: int) -> None:
         self.live = True
+        self.lines_left = lines
+        self._text = ""  # the lines so far
         self._handle: Any = None
 
     def line(self, text: str) -> None:
-        self._show({"text/plain": text}, raw=True)
+        self.lines_left -= 1
+        self._text += f"{text}\n" if self.lines_left else text
+        self._show({"text/plain": self._text}, raw=True)
 
     def draw(self, title: str, fraction: float, text: str, short: str) -> None:
-        self._show(_bar_row(title, fraction, text, short, _NOTEBOOK_COLUMNS))
+        from rich.table import Table
+        from rich.text import Text
+
+        rows = Table.grid()
+        if self._text:
+            rows.add_row(Text(self._text.rstrip("\n")))
+        rows.add_row(_bar_row(title, fraction, text, short, _NOTEBOOK_COLUMNS))
+        self._show(rows)
 
     def _show(self, content: Any, raw: bool = False) -> None:
         from IPython.display import display

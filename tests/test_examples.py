@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from notebooks import execute
 
 from fastconv import datasets
 
@@ -81,13 +82,9 @@ def tool():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_notebook_runs(name, short_run, monkeypatch):
-    reason = "nbclient, nbformat or ipykernel is not installed: the notebooks are not run"
-    nbclient, nbformat, _ = (pytest.importorskip(m, reason=reason) for m in ("nbclient", "nbformat", "ipykernel"))
-    for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
-        monkeypatch.setenv(variable, str(short_run / "jupyter"))  # not the user's start-up files and kernels
+    nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: the notebooks are not run")
     notebook = nbformat.read(ROOT / "examples" / f"{name}.ipynb", as_version=4)
-    resources = {"metadata": {"path": str(short_run)}}
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    execute(notebook, short_run, monkeypatch)
     assert [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"][-1] > 1
 
 

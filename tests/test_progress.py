@@ -5,6 +5,7 @@ import types
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from fastconv import progress
 from fastconv.progress import ProgressCallback
@@ -287,6 +288,42 @@ def notebook(monkeypatch):
 def test_a_notebook_keeps_one_output_an_epoch(clock, notebook):
     fit(clock, epochs=3)
     assert [content["text/plain"][:9] for content, _ in notebook] == ["Epoch 1/3", "Epoch 2/3", "Epoch 3/3"]
+
+
+def test_a_notebook_shows_a_run_of_many_epochs_in_few_outputs(clock, notebook):
+    fit(clock, epochs=120, steps=2)
+    texts = [content["text/plain"] for content, _ in notebook]
+    assert len(texts) == 24  # of the 50 that JupyterLab shows
+    lines = "\n".join(texts).split("\n")
+    assert [line[:13] for line in lines] == [f"Epoch {i + 1:3d}/120" for i in range(120)]
+
+
+def test_a_notebook_shows_the_bar_below_the_lines_of_its_output(clock, notebook):
+    callback = started(1, epochs=50)
+    callback.on_train_begin()
+    for epoch in range(2):
+        callback.on_epoch_begin(epoch)
+        take_steps(callback.on_train_batch_end, clock, steps=4)
+        if not epoch:
+            callback.on_epoch_end(epoch, {"loss": 1.0})
+    console = Console(file=io.StringIO(), width=115)
+    console.print(*(content for content, _ in notebook))
+    first, second = console.file.getvalue().splitlines()
+    assert first.startswith("Epoch  1/50   4/40") and first.rstrip().endswith("loss: 1.0000")
+    assert second.startswith("Epoch  2/50  ━") and " 3/40 " in second
+
+
+def test_another_run_does_not_go_on_in_the_output_of_the_one_before(clock, notebook):
+    callback = started(1, epochs=50)
+    for _ in range(2):
+        callback.on_train_begin()
+        callback.on_epoch_begin(0)
+        take_steps(callback.on_train_batch_end, clock, steps=4)
+        callback.on_epoch_end(0, {"loss": 1.0})
+        callback.on_train_end({})
+    callback.on_test_begin()
+    callback.on_test_end({"loss": 1.0})
+    assert [content["text/plain"].split()[0] for content, _ in notebook] == ["Epoch", "Epoch", "Evaluate"]
 
 
 def test_a_notebook_shows_a_bar_meanwhile(clock, notebook):
