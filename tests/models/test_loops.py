@@ -87,7 +87,7 @@ def test_a_bar_reads_the_means_when_it_draws(gpu, monkeypatch):
     model = network()
     fit(model, *data(), batch_size=1, epochs=1, verbose=1)
     silent = len(gpu.memory.downloads)
-    monkeypatch.setattr("fastconv.progress._screen", lambda verbose: Live())
+    monkeypatch.setattr("fastconv.progress._screen", lambda verbose, epochs: Live())
     fit(model, *data(), batch_size=1, epochs=1, verbose=1)
     assert silent == 1 and 2 <= len(gpu.memory.downloads) - silent <= COUNT / 4
     fit(model, *data(), epochs=1, verbose=1, validation_data=data(), validation_batch_size=1)
