@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastconv.layers.base import Layer, auto_name
 from fastconv.layers.weight import Weight
 from fastconv.models import structure
 from fastconv.models.nodes import sort_nodes
 from fastconv.models.training import Trainer
+
+if TYPE_CHECKING:
+    from fastconv.diagnosis.check_gradients import GradientReport
 
 
 class Model(Trainer, Layer):
@@ -227,3 +230,40 @@ class Model(Trainer, Layer):
         from fastconv.models.summary import summary_html
 
         return summary_html(self)
+
+    def check_gradients(
+        self,
+        x: Any,
+        y: Any,
+        sample_weight: Any = None,
+        entries: int = 10,
+        tolerance: float = 1e-4,
+        seed: int = 0,
+    ) -> GradientReport:
+        """Compares the gradients that training would use on a batch with finite differences of its loss.
+
+        Both are computed in float64, by the NumPy reference, on the steps that training differentiates; dropout has one
+        mask throughout, batch normalization the statistics of the batch. The model does not change. A run takes two
+        forward passes of the reference per entry: give it a few samples.
+
+        Args:
+            x: samples, as in `fit`.
+            y: labels.
+            sample_weight: as in `fit`.
+            entries: of each weight that are compared: the one with the largest gradient, and random ones.
+            tolerance: the largest relative error that is right.
+            seed: of the choice of entries.
+
+        Returns:
+            `GradientReport`: `.ok`, `.checks` by weight, `.wrong`, and a table where it is printed. Where the loss has
+            a kink (a ReLU at 0, a tie of a maximum), any slope between those of both sides is right.
+
+        Raises:
+            RuntimeError: before `compile`.
+            ValueError: on data that do not fit, a loss that is not finite, or a model of which nothing learns.
+
+        >>> print(model.check_gradients(x[:4], y[:4]))
+        """
+        from fastconv.diagnosis.check_gradients import check_gradients
+
+        return check_gradients(self, x, y, sample_weight, entries, tolerance, seed)
