@@ -1,21 +1,9 @@
-import sys
-
 import pytest
 
 from fastconv.callbacks import History
 from fastconv.plot import plot_history
 
 CURVES = {"loss": [3.0, 2.0], "accuracy": [0.1, 0.2], "val_loss": [4.0, 3.0], "val_accuracy": [0.1, 0.15]}
-
-
-@pytest.fixture
-def pyplot(monkeypatch):
-    """matplotlib without a window system; its figures are closed after the test."""
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    pyplot.switch_backend("agg")
-    yield pyplot
-    pyplot.close("all")
 
 
 def lines(axes):
@@ -46,21 +34,6 @@ def test_a_phase_without_epochs_is_passed_over(pyplot):
     assert lines(plot_history([CURVES, {}])[0])["training"] == ([1, 2], [3.0, 2.0])
 
 
-def test_the_file_is_an_image(pyplot, tmp_path):
-    plot_history(CURVES, tmp_path / "curves.png")
-    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_file_leaves_no_figure_open(pyplot, tmp_path):
-    plot_history(CURVES, tmp_path / "curves.png")
-    assert pyplot.get_fignums() == []
-
-
-def test_without_a_file_the_figure_is_pyplot_s(pyplot):
-    plot_history(CURVES)
-    assert len(pyplot.get_fignums()) == 1
-
-
 @pytest.mark.parametrize("name", ["curves.txt", "curves"])
 def test_an_unknown_format_is_refused(pyplot, tmp_path, name):
     with pytest.raises(ValueError, match=rf"must end in one of .*\.png.*Received: path=.*{name}"):
@@ -71,10 +44,3 @@ def test_an_unknown_format_is_refused(pyplot, tmp_path, name):
 def test_a_history_without_epochs_is_refused(history):
     with pytest.raises(ValueError, match="at least one finished epoch"):
         plot_history(history)
-
-
-def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r'pip install "fastconv\[plot\]"'):
-        plot_history(CURVES)

@@ -1,19 +1,17 @@
-"""Curves of a training run, by matplotlib (the extra "plot")."""
+"""Curves of a training run."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastconv.callbacks import History
+from fastconv.plot.figure import Path, finish, new_figure
 
 Curves = Mapping[str, Sequence[float]]
 
 
-def plot_history(
-    history: History | Curves | Sequence[History | Curves], path: str | os.PathLike[str] | None = None
-) -> list[Any]:
+def plot_history(history: History | Curves | Sequence[History | Curves], path: Path = None) -> list[Any]:
     """Draws loss and metrics over the epochs, training and validation together.
 
     Args:
@@ -37,34 +35,18 @@ def plot_history(
     phases = [phase for phase in phases if phase]
     if not phases:
         raise ValueError("plot_history needs at least one finished epoch. Received: an empty history")
-    figure = _new_figure(path is None)
-
     names = sorted({name.removeprefix("val_") for phase in phases for name in phase}, key=lambda n: (n != "loss", n))
-    figure.set_size_inches(5.5 * len(names), 4)
+    figure = new_figure(path, 5.5 * len(names), 4)
     axes = [figure.add_subplot(1, len(names), i + 1) for i in range(len(names))]
     for name, ax in zip(names, axes, strict=True):
         _draw(ax, name, phases)
-    figure.tight_layout()
-    if path is not None:
-        _save(figure, os.fspath(path))
+    finish(figure, path)
     return axes
 
 
 def _curves(history: History | Curves) -> Curves:
     curves = history.history if isinstance(history, History) else history
     return {name: values for name, values in curves.items() if len(values)}
-
-
-def _new_figure(interactive: bool) -> Any:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('Curves need matplotlib. Install it with: pip install "fastconv[plot]"') from error
-    if not interactive:
-        return Figure()  # without pyplot: no window system, nothing kept open
-    from matplotlib import pyplot
-
-    return pyplot.figure()
 
 
 def _draw(ax: Any, name: str, phases: Sequence[Curves]) -> None:
@@ -84,14 +66,3 @@ def _draw(ax: Any, name: str, phases: Sequence[Curves]) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(alpha=0.3)
     ax.legend()
-
-
-def _save(figure: Any, path: str) -> None:
-    from fastconv.saving import atomic_write
-
-    suffix = os.path.splitext(path)[1].removeprefix(".").lower()
-    known = figure.canvas.get_supported_filetypes()
-    if suffix not in known:
-        raise ValueError(f"path must end in one of .{', .'.join(sorted(known))}. Received: path={path!r}")
-    with atomic_write(path) as file:
-        figure.savefig(file, format=suffix, dpi=120)
