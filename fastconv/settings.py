@@ -36,10 +36,19 @@ class Configurable:
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as they are now, by name.
 
+        Raises:
+            AttributeError: if one of them is in no attribute of its name, which a subclass of a user may have.
+
         >>> Dropout(0.5, name="drop").get_config()
         {'rate': 0.5, 'name': 'drop'}
         """
-        return {name: getattr(self, name) for name in arguments(type(self))}
+        names = arguments(type(self))
+        if missing := [name for name in names if not hasattr(self, name)]:
+            raise AttributeError(
+                f"{type(self).__name__}: expected every argument of the constructor in an attribute of its name, or a "
+                f"get_config of its own. Received: none for {missing}"
+            )
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

@@ -1,16 +1,20 @@
 """Models as Keras' config.json describes them, and back: layers, their settings, and how they are connected.
 
-A config comes from strangers and names classes. They are looked up among fastconv's own; no module is imported and no
-function found by its name, so that nothing a file says can run (CVE-2025-1550 and its successors in Keras). What
-fastconv has no equivalent for is an error that names it, never left out.
+A config comes from strangers and names classes. They are looked up among fastconv's own, and then among those that the
+caller gave; no module is imported and no function found by its name, so that nothing a file says can run
+(CVE-2025-1550 and its successors in Keras). What fastconv has no equivalent for is an error that names it, never left
+out.
 """
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import functools
 import importlib
 import inspect
 import numbers
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +43,28 @@ _NEUTRAL = {
     "renorm_momentum": (0.99,),
 }
 
+_users: contextvars.ContextVar[Mapping[str, type]] = contextvars.ContextVar("classes of users", default={})  # noqa: B039 (never changed)
+
+
+@contextlib.contextmanager
+def users_classes(custom_objects: Mapping[str, type] | None) -> Iterator[None]:
+    """A context in which configs may name these classes, too.
+
+    Raises:
+        TypeError: if one is no class of a layer or of other settings.
+    """
+    for name, cls in (custom_objects or {}).items():
+        if not inspect.isclass(cls) or not issubclass(cls, Configurable):
+            raise TypeError(
+                f"custom_objects: expected names of classes that are derived from fastconv's, such as layers.Layer. "
+                f"Received: {name!r}: {cls!r}"
+            )
+    token = _users.set(custom_objects or {})
+    try:
+        yield
+    finally:
+        _users.reset(token)
+
 
 # ---- objects to JSON ------------------------------------------------------------------------------------------------
 
@@ -64,14 +90,20 @@ def serialize(value: Any) -> Any:
         return [serialize(v) for v in value]
     if isinstance(value, dict):
         return {str(k): serialize(v) for k, v in value.items()}
-    module = next((m for m in _MODULES if _classes(m).get(type(value).__name__) is type(value)), None)
-    if module is None:
+    if not isinstance(value, Configurable):
         raise ValueError(
-            f"expected settings and layers of fastconv's own, which a file can name. Received: {value!r}. The weights "
-            "alone can be saved with save_weights"
+            f"expected settings and layers whose classes a file can name. Received: {value!r}. The weights alone can "
+            "be saved with save_weights"
         )
-    config = {name: serialize(v) for name, v in value.get_config().items()}
-    return {"module": module, "class_name": type(value).__name__, "config": config, "registered_name": None}
+    name, config = type(value).__name__, {key: serialize(v) for key, v in value.get_config().items()}
+    module = next((m for m in _MODULES if _classes(m).get(name) is type(value)), None)
+    registered = None if module else name  # as Keras has it for a class of a user
+    return {
+        "module": module or type(value).__module__,
+        "class_name": name,
+        "config": config,
+        "registered_name": registered,
+    }
 
 
 # ---- JSON to objects ------------------------------------------------------------------------------------------------
@@ -96,6 +128,8 @@ def deserialize(value: Any, depth: int = 0) -> Any:
     if not isinstance(config, dict):
         raise FormatError(f"{name}: expected a config of names and values. Received: {config!r}")
     try:
+        if cls in _users.get().values():
+            return cls.from_config(_users_arguments(cls, config, depth))
         return cls(**_arguments(cls, config, depth))
     except Exception as error:  # a setting of any type may be in a file, and what it breaks of any kind
         raise FormatError(f"{name}: {error}") from error
@@ -109,10 +143,15 @@ def _classes(module: str) -> dict[str, type]:
 
 
 def _class(module: Any, name: Any) -> type:
-    known = isinstance(module, str) and isinstance(name, str) and module in _MODULES
-    cls = _classes(module).get(name) if known else None
+    cls = None
+    if isinstance(name, str):
+        own = _classes(module) if isinstance(module, str) and module in _MODULES else {}
+        cls = own.get(name) or _users.get().get(name)
     if cls is None:
-        raise FormatError(f"expected layers and settings that fastconv has. Received: {module}.{name}")
+        raise FormatError(
+            f"expected layers and settings that fastconv has. Received: {module}.{name}. load_model takes classes of "
+            f"your own as custom_objects={{name: class}}"
+        )
     return cls
 
 
@@ -123,6 +162,14 @@ def _arguments(cls: type, config: dict[str, Any], depth: int) -> dict[str, Any]:
         if key not in known and not _is_neutral(key, value):
             raise FormatError(f"{cls.__name__}: expected settings that fastconv has. Received: {key}={value!r}")
     return {key: deserialize(value, depth + 1) for key, value in config.items() if key in known}
+
+
+def _users_arguments(cls: type, config: dict[str, Any], depth: int) -> dict[str, Any]:
+    """What `from_config` of a user's class is given: all but what every layer of Keras' has and this one does not take,
+    which `layer_of` sees to."""
+    known = arguments(cls)
+    left_out = {k for k, v in config.items() if k == "name" or (k in ("dtype", "trainable") and _is_neutral(k, v))}
+    return {key: deserialize(v, depth + 1) for key, v in config.items() if key in known or key not in left_out}
 
 
 def _is_neutral(key: str, value: Any) -> bool:

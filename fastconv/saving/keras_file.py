@@ -7,6 +7,7 @@ import json
 import os
 import time
 import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 from fastconv.layers.weight import weights_from_file
@@ -14,6 +15,7 @@ from fastconv.models import Model
 from fastconv.saving import keras_compile, keras_weights
 from fastconv.saving.atomic import StrPath, atomic_write
 from fastconv.saving.hdf5 import FormatError, read_arrays
+from fastconv.saving.keras_config import users_classes
 from fastconv.saving.keras_model import model_entry, model_of
 
 SUFFIX = ".keras"
@@ -34,8 +36,8 @@ def save_model(model: Model, path: StrPath, include_optimizer: bool = True) -> N
         include_optimizer: False leaves out the optimizer's state.
 
     Raises:
-        ValueError: the name ends otherwise, the model is not built, or holds what no file can name, such as a layer of
-            the user's own.
+        ValueError: the name ends otherwise, the model is not built, or holds what no file can name, such as a function
+            of the user's own. A class of theirs is named, and `load_model` has to be given it.
         ImportError: without h5py.
         OSError: the file cannot be written; what was there before is unchanged.
     """
@@ -59,26 +61,30 @@ def save_model(model: Model, path: StrPath, include_optimizer: bool = True) -> N
         file.write(content.getvalue())
 
 
-def load_model(path: StrPath, compile: bool = True) -> Model:  # noqa: A002 (Keras' word)
+def load_model(path: StrPath, custom_objects: Mapping[str, type] | None = None, compile: bool = True) -> Model:  # noqa: A002 (Keras' word)
     """The model of a `.keras` file, of Keras' or of ours: as it was saved, ready to go on.
 
-    Nothing of the file is executed: layers and settings are looked up among fastconv's own. The whole file is checked
-    before a model is returned, and no more memory is taken than it has weights.
+    Nothing of the file is executed: layers and settings are looked up among fastconv's own and those given. The whole
+    file is checked before a model is returned, and no more memory is taken than it has weights.
 
     Args:
         path: the file.
+        custom_objects: classes of your own that the file may name, by their names. Their `from_config` is called with
+            settings out of the file.
         compile: whether to compile the model as it was and to restore the optimizer's state.
 
     Raises:
         FileNotFoundError: there is no such file.
         FormatError: a ValueError: the file is damaged, or has what fastconv has no equivalent for, by name.
+        TypeError: one of `custom_objects` is no class of a layer or of other settings.
 
     >>> model = fastconv.load_model("cnn.keras")
+    >>> model = fastconv.load_model("mine.keras", custom_objects={"Scale": Scale})
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no model file {path}")
-    with open(path, "rb") as file:
+    with open(path, "rb") as file, users_classes(custom_objects):
         return load(file.read(), path, compile)
 
 

@@ -38,7 +38,7 @@ def _layer_entry(layer: Layer) -> dict[str, Any]:
         config = {"batch_shape": list(layer.batch_shape), "dtype": "float32", "name": layer.name}
         return {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
     entry = serialize(layer)
-    entry["config"]["trainable"] = layer.trainable
+    entry["config"] |= {"name": layer.name, "trainable": layer.trainable}
     return entry
 
 
@@ -125,6 +125,8 @@ def _layer_of(entry: Any, depth: int) -> Any:
     if not isinstance(layer, Layer):
         raise FormatError(f"expected a layer. Received: {entry.get('class_name')}")
     layer.trainable = config.get("trainable", True) is not False
+    if isinstance(name := config.get("name"), str):
+        layer.name = name
     return layer
 
 
