@@ -1,10 +1,12 @@
 """The examples run, as scripts and as notebooks, and so does code written for Keras."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from notebooks import execute
 
@@ -12,7 +14,8 @@ from fastconv import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOL = ROOT / "tools" / "make_notebooks.py"
-NAMES = ("cifar10_mlp_and_convolutions", "cifar10_batch_normalization", "cifar10_resnet20")
+NAMES = ("cifar10_mlp_and_convolutions", "cifar10_batch_normalization", "cifar10_resnet20", "digits")
+NEEDS = {"digits": "sklearn"}  # beside fastconv
 
 
 @pytest.fixture
@@ -68,6 +71,27 @@ def test_scripts_fall_back_to_the_sample_without_the_full_set(short_run, monkeyp
     assert "100 training and 100 test images" in output
 
 
+def test_digits_script_is_right_where_other_models_are(short_run, monkeypatch):
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed: examples/digits.py is not run")
+    for name in ("EPOCHS", "IMAGES"):  # all of it takes seconds
+        monkeypatch.delenv(f"FASTCONV_EXAMPLE_{name}")
+    output = run_script("digits").stdout
+    accuracy = {name.strip(): float(value) for name, value in re.findall(r"^(\D{20})  +(\d\.\d{4})  ", output, re.M)}
+    assert list(accuracy) == ["CNN", "logistic regression", "SVC (RBF kernel)"]
+    assert accuracy["CNN"] >= 0.98
+    assert ": early stopping" in output and "ReduceLROnPlateau reducing learning rate to 0.0005" in output
+    confusion = np.array([line.split() for line in output.splitlines()[-10:]], int)[:, 1:]
+    assert confusion.sum() == 450
+    assert np.trace(confusion) / 450 == pytest.approx(accuracy["CNN"], abs=1e-4)
+
+
+def test_digits_script_says_that_it_needs_scikit_learn(short_run):
+    code = f"import runpy, sys; sys.modules['sklearn'] = None; runpy.run_path({str(ROOT / 'examples' / 'digits.py')!r})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == ["This example needs scikit-learn: pip install scikit-learn"]
+
+
 # --- notebooks -------------------------------------------------------------------------------------------------------
 
 
@@ -82,6 +106,8 @@ def tool():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_notebook_runs(name, short_run, monkeypatch):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason=f"{NEEDS[name]} is not installed: {name}.ipynb is not run")
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: the notebooks are not run")
     notebook = nbformat.read(ROOT / "examples" / f"{name}.ipynb", as_version=4)
     execute(notebook, short_run, monkeypatch)
