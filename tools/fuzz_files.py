@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Damages files of every format that fastconv reads, and sees that each ends in a clean error or in a model.
+"""Damages files of every format that fastconv reads, and sees that each ends in a clean error or in a model, for those
+who look into it (`fastconv inspect`), too.
 
     python tools/fuzz_files.py [--count 10000] [--seed 1]
 
@@ -12,6 +13,7 @@ file and 64 MB. It ends with 1 if one does otherwise, and leaves that file besid
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import resource
@@ -28,7 +30,8 @@ import numpy as np
 import fastconv
 from fastconv import layers
 from fastconv.models import Model
-from fastconv.saving import keras_file, save_torch
+from fastconv.saving import backup, keras_file, save_torch
+from fastconv.saving.describe import describe
 
 _MORE_MB = 64
 
@@ -91,12 +94,15 @@ def main() -> int:
     model.save_weights(folder / "m.weights.h5")
     model.save_weights(folder / "m.safetensors")
     save_torch(model, folder / "torch.safetensors")
+    state = {"epoch": 1, "batch": 2, "stopped": False, "learning_rate": 0.1, "callbacks": [["History", {}]]}
+    backup.write(folder / "backup.safetensors", {**state, "weights": model.get_weights(), "training": {"step": 3}})
     (folder / "settings.keras").write_bytes((folder / "m.keras").read_bytes())
     readers = {
         "m.keras": keras_file.load_model,
         "settings.keras": keras_file.load_model,
         "m.weights.h5": model.load_weights,
         "m.safetensors": model.load_weights,
+        "backup.safetensors": describe,
         "torch.safetensors": lambda path: fastconv.saving.load_torch(model, path),
     }
     for name, read in readers.items():
@@ -108,6 +114,8 @@ def main() -> int:
             weights = model.get_weights()
             began = time.perf_counter()
             try:
+                with contextlib.suppress(ValueError):
+                    describe(path)
                 read(path)
                 counts[0] += 1
             except ValueError:

@@ -14,6 +14,7 @@ from fastconv import config
 from fastconv.cli.bench import bench
 from fastconv.cli.console import say, settle_stdout
 from fastconv.cli.doctor import doctor
+from fastconv.cli.inspect import inspect
 from fastconv.cli.run import run
 from fastconv.cli.train import train
 
@@ -59,3 +60,4 @@ app.command()(doctor)
 app.command()(bench)
 app.command()(train)
 app.command()(run)
+app.command()(inspect)

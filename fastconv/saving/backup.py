@@ -10,7 +10,7 @@ import numpy as np
 from fastconv.saving.atomic import atomic_write
 from fastconv.saving.safetensors_file import check_length
 
-_FORMAT, _VERSION = "fastconv.backup", "1"
+FORMAT, _VERSION = "fastconv.backup", "1"
 _ARRAY = "$array"
 
 
@@ -20,7 +20,7 @@ def write(path: str, state: dict[str, Any]) -> None:
 
     arrays: dict[str, np.ndarray] = {}
     text = json.dumps(_without_arrays(state, arrays), default=lambda number: number.item())
-    content = save(arrays, {"format": _FORMAT, "version": _VERSION, "state": text})
+    content = save(arrays, {"format": FORMAT, "version": _VERSION, "state": text})
     with atomic_write(path) as file:
         file.write(content)
 
@@ -38,8 +38,8 @@ def read(path: str) -> dict[str, Any]:
     try:
         with safe_open(path, framework="np") as file:
             about = file.metadata() or {}
-            if about.get("format") != _FORMAT or about.get("version") != _VERSION:
-                raise ValueError(f"expected format {_FORMAT!r}, version {_VERSION}. Received: {about.get('format')!r}")
+            if about.get("format") != FORMAT or about.get("version") != _VERSION:
+                raise ValueError(f"expected format {FORMAT!r}, version {_VERSION}. Received: {about.get('format')!r}")
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         return _with_arrays(json.loads(about["state"]), arrays)
     except (SafetensorError, ValueError, KeyError, RecursionError) as error:

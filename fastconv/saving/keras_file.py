@@ -10,6 +10,8 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from fastconv.layers.weight import weights_from_file
 from fastconv.models import Model
 from fastconv.saving import keras_compile, keras_weights
@@ -92,7 +94,7 @@ def load(content: bytes, source: str, compile: bool = True) -> Model:  # noqa: A
     """The model of a file's content, as `load_model`; `source` names it in errors."""
     try:
         members = _members(content)
-        config = _config(members[_CONFIG])
+        config = _json(members, _CONFIG)
         arrays = read_arrays(members[_WEIGHTS])
         with weights_from_file(sum(array.size for array in arrays.values())):
             model = model_of(config)
@@ -103,6 +105,12 @@ def load(content: bytes, source: str, compile: bool = True) -> Model:  # noqa: A
     except FormatError as error:
         raise FormatError(f"{source}: {error}") from error
     return model
+
+
+def contents(content: bytes) -> tuple[dict[str, Any], dict[str, Any], dict[str, np.ndarray]]:
+    """Config, metadata and arrays of a file's content, for those who look into it without making a model of it."""
+    members = _members(content)
+    return _json(members, _CONFIG), _json(members, _METADATA), read_arrays(members[_WEIGHTS])
 
 
 def _members(content: bytes) -> dict[str, bytes]:
@@ -127,13 +135,13 @@ def _member(archive: zipfile.ZipFile, name: str, size: int) -> bytes:
     return archive.read(info)
 
 
-def _config(content: bytes) -> dict[str, Any]:
+def _json(members: dict[str, bytes], name: str) -> dict[str, Any]:
     try:
-        config = json.loads(content)
+        config = json.loads(members[name])
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"expected a config.json that can be read. Received: {error}") from error
+        raise FormatError(f"expected a {name} that can be read. Received: {error}") from error
     if not isinstance(config, dict):
-        raise FormatError(f"expected a config of names and values. Received: {type(config).__name__}")
+        raise FormatError(f"expected a {name} of names and values. Received: {type(config).__name__}")
     return config
 
 
