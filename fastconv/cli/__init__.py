@@ -13,8 +13,11 @@ import fastconv
 from fastconv import config
 from fastconv.cli.bench import bench
 from fastconv.cli.console import say, settle_stdout
+from fastconv.cli.convert import convert
 from fastconv.cli.doctor import doctor
+from fastconv.cli.evaluate import evaluate
 from fastconv.cli.inspect import inspect
+from fastconv.cli.predict import predict
 from fastconv.cli.run import run
 from fastconv.cli.train import train
 
@@ -50,14 +53,11 @@ def _top(
     pass
 
 
+for command in (train, evaluate, predict, run, inspect, convert, bench, doctor):
+    app.command()(command)
+
+
 @app.command("config")
 def _config() -> None:
     """Print what this installation runs on: version, instruction set, threads, CUDA."""
     config.show_config()
-
-
-app.command()(doctor)
-app.command()(bench)
-app.command()(train)
-app.command()(run)
-app.command()(inspect)

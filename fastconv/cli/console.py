@@ -13,6 +13,10 @@ import typer
 FAILED, USAGE, INTERRUPTED = 1, 2, 130  # 128 + SIGINT, as shells report it
 
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="CPU threads.", show_default="all cores")]
+Device = Annotated[
+    str | None,
+    typer.Option(metavar="auto|cpu|cuda", help="What to compute on.", show_default="FASTCONV_DEVICE, else auto"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
@@ -37,6 +41,18 @@ def fail(message: str, code: int) -> NoReturn:
     """Ends the program with one line on stderr."""
     typer.echo(f"fastconv: error: {message}", err=True)
     raise typer.Exit(code)
+
+
+def choose_device(device: str | None) -> None:
+    """Sets the device, or ends the program with the reason why it cannot be used."""
+    import fastconv
+
+    try:
+        if device is not None:
+            fastconv.set_device(device)
+        fastconv.get_device()
+    except (RuntimeError, ValueError) as error:
+        fail(str(error), USAGE)
 
 
 def settle_stdout() -> None:

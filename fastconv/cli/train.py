@@ -13,7 +13,7 @@ import typer
 
 import fastconv
 from fastconv import config
-from fastconv.cli.console import FAILED, INTERRUPTED, USAGE, Threads, fail, say
+from fastconv.cli.console import FAILED, INTERRUPTED, USAGE, Device, Threads, choose_device, fail, say
 from fastconv.models.networks import NETWORKS
 
 _EVALUATE_BATCH = 1000
@@ -56,10 +56,7 @@ def train(
         ),
     ] = None,
     threads: Threads = None,
-    device: Annotated[
-        str | None,
-        typer.Option(metavar="auto|cpu|cuda", help="What to train on.", show_default="FASTCONV_DEVICE, else auto"),
-    ] = None,
+    device: Device = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Folder for weights, history and curves.", show_default="./fastconv-MODEL"),
@@ -84,7 +81,7 @@ def train(
         raise typer.BadParameter(f"expected a number above 0. Received: {learning_rate}", param_hint="--learning-rate")
     folder = _writable_folder(out or Path(f"fastconv-{model.value}"))
 
-    _choose(device)
+    choose_device(device)
     if threads is not None:
         config.set_num_threads(threads)
     if seed is not None:
@@ -160,16 +157,6 @@ def _load(data: str) -> tuple[Any, Any, Any, Any]:
         images.append(scaled)
     classes = len(datasets.cifar10.LABELS)
     return images[0], to_categorical(y_train, classes), images[1], to_categorical(y_test, classes)
-
-
-def _choose(device: str | None) -> None:
-    """Sets the device, or ends the program with the reason why it cannot be used."""
-    try:
-        if device is not None:
-            fastconv.set_device(device)
-        fastconv.get_device()
-    except (RuntimeError, ValueError) as error:
-        fail(str(error), USAGE)
 
 
 def _device_line() -> str:

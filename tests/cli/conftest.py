@@ -42,3 +42,18 @@ def few_images(monkeypatch):
 
     monkeypatch.setattr(datasets, "load", load)
     return asked
+
+
+@pytest.fixture
+def networks(tmp_path):
+    """The folder with small.keras, a model of 8x6 grey images and 4 classes, and conv.safetensors, of the example."""
+    from fastconv import layers, utils
+    from fastconv.models import Sequential
+    from fastconv.models.networks import NETWORKS
+
+    utils.set_random_seed(1)
+    small = Sequential([layers.Input((8, 6, 1)), layers.Flatten(), layers.Dense(4, activation="softmax")])
+    small.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    small.save(tmp_path / "small.keras")
+    NETWORKS["conv"].factory().save_weights(tmp_path / "conv.safetensors")
+    return tmp_path
