@@ -12,6 +12,7 @@ from fastconv.plot.feature_maps import plot_feature_maps
 from fastconv.plot.filters import plot_filters
 from fastconv.plot.history import plot_history
 from fastconv.plot.images import plot_images
+from fastconv.plot.model import plot_model
 
 __all__ = [
     "plot_confusion_matrix",
@@ -19,4 +20,5 @@ __all__ = [
     "plot_filters",
     "plot_history",
     "plot_images",
+    "plot_model",
 ]
