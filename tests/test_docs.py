@@ -3,13 +3,11 @@
 import contextlib
 import doctest
 import importlib.util
-import io
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -32,62 +30,16 @@ MODULES = (
 )
 NOT_FOR_USERS = ("CallbackList", "Logs", "check", "get", "get_ops", "schedules")
 
-_BLOCK = re.compile(
-    r"^(?:<!-- (?P<mark>[^\n]*) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
-)
-_OUTPUT = re.compile(r"output(?:, numbers within (?P<percent>[\d.]+)%)?$")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+def load_tool(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-class Snippet(NamedTuple):
-    """A block of Python and what it is to print."""
-
-    line: int
-    code: str
-    not_run: str = ""  # the reason
-    output: str | None = None
-    tolerance: float = 0.0  # relative, of every number of the output
-
-
-def snippets(markdown):
-    """The blocks of a page.
-
-    A comment stands on the line before a block: `<!-- not run: reason -->` leaves it out; `<!-- output -->` says
-    that the block is what the one before it prints, `<!-- output, numbers within 5% -->` that it is about that.
-    """
-    found = []
-    for block in _BLOCK.finditer(markdown):
-        mark = block["mark"] or ""
-        if block["language"] == "python":
-            reason = mark.removeprefix("not run: ") if mark.startswith("not run: ") else ""
-            line = markdown.count("\n", 0, block.start("text")) + 1
-            found.append(Snippet(line, block["text"], reason))
-        elif output := _OUTPUT.match(mark):
-            found[-1] = found[-1]._replace(output=block["text"], tolerance=float(output["percent"] or 0) / 100)
-    return found
-
-
-def require_alike(printed, expected, tolerance):
-    """Fails unless the texts are the same but for spaces at the ends of lines, and numbers are within the tolerance."""
-    printed, expected = ("\n".join(map(str.rstrip, text.strip().splitlines())) for text in (printed, expected))
-    if tolerance:
-        numbers = [[float(number) for number in _NUMBER.findall(text)] for text in (printed, expected)]
-        if [len(n) for n in numbers] and numbers[0] == pytest.approx(numbers[1], rel=tolerance):
-            printed, expected = (re.sub(r" +", " ", _NUMBER.sub("0", text)) for text in (printed, expected))
-    assert printed == expected
-
-
-def run_page(path):
-    """Runs the blocks of a page one after another in one namespace."""
-    namespace = {"__name__": "__main__"}
-    for snippet in snippets(path.read_text(encoding="utf-8")):
-        if snippet.not_run:
-            continue
-        code = compile("\n" * (snippet.line - 1) + snippet.code, str(path), "exec")
-        with contextlib.redirect_stdout(io.StringIO()) as printed:
-            exec(code, namespace)
-        if snippet.output is not None:
-            require_alike(printed.getvalue(), snippet.output, snippet.tolerance)
+docs_snippets = load_tool("docs_snippets")
+snippets, run_page = docs_snippets.snippets, docs_snippets.run_page
 
 
 @pytest.fixture
@@ -110,13 +62,15 @@ def test_snippets_run(page, reader):
     if "plot" in page.read_text(encoding="utf-8"):
         pytest.importorskip("matplotlib", reason="matplotlib is not installed: pages with pictures are not run")
     run_page(page)
+    missing = [name for name in docs_snippets.pictures(page) if not Path(name).is_file()]
+    assert not missing, "the page shows pictures that its code does not draw"
 
 
 def test_reasons_are_given_where_a_snippet_is_not_run():
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        marked = [block["mark"] for block in _BLOCK.finditer(text) if block["language"] == "python" and block["mark"]]
-        assert all(re.fullmatch(r"not run: \S.{10,}", mark) for mark in marked), page
+        marks = re.findall(r"^<!-- (.*) -->\n```python$", text, re.MULTILINE)
+        assert all(re.fullmatch(r"not run: \S.{10,}", mark) for mark in marks), page
 
 
 # --- every public name -----------------------------------------------------------------------------------------------
@@ -186,10 +140,7 @@ def test_pictures_of_the_benchmarks_are_part_of_the_site(site):
 
 def test_docstrings_become_markdown():
     pytest.importorskip("griffe", reason="griffe is not installed: the reference is not made")
-    spec = importlib.util.spec_from_file_location("docs_docstrings", ROOT / "tools" / "docs_docstrings.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert doctest.testmod(module) == (0, 1)
+    assert doctest.testmod(load_tool("docs_docstrings")) == (0, 1)
 
 
 # --- the checks themselves -------------------------------------------------------------------------------------------
@@ -216,8 +167,8 @@ def test_snippets_are_found_with_their_marks():
         )
     )
     first, second = snippets(page)
-    assert first == Snippet(2, "print(1.0)\n", "", "1.04\n", 0.05)
-    assert second == Snippet(11, "x\n", "needs a GPU, which not every machine has")
+    assert first == docs_snippets.Snippet(2, "print(1.0)\n", "", "1.04\n", 0.05)
+    assert second == docs_snippets.Snippet(11, "x\n", "needs a GPU, which not every machine has")
 
 
 def test_a_wrong_output_is_seen(tmp_path):
@@ -230,7 +181,7 @@ def test_a_wrong_output_is_seen(tmp_path):
 @pytest.mark.parametrize(("printed", "alike"), [("a 1.02 b", True), ("a 1.2 b", False), ("c 1.0 b", False)])
 def test_numbers_may_differ_as_much_as_the_page_says(printed, alike):
     with contextlib.nullcontext() if alike else pytest.raises(AssertionError):
-        require_alike(printed, "a 1.00 b", 0.05)
+        docs_snippets.require_alike(printed, "a 1.00 b", 0.05)
 
 
 def test_a_snippets_error_names_its_page_and_line(tmp_path):
