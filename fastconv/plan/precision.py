@@ -11,7 +11,7 @@ from typing import Any
 
 from fastconv.plan.graph import Buffer, Graph, Step
 
-_POLICIES = ("float32", "mixed_bfloat16")
+POLICIES = ("float32", "mixed_bfloat16")
 _TENSORS = ("activation", "input")
 
 # The arguments of each op that has kernels for bfloat16 which may be so.
@@ -49,7 +49,7 @@ def check_policy(name: str | None) -> str:
     """
     if name is None:
         return "float32"
-    if name in _POLICIES:
+    if name in POLICIES:
         return name
     instead = ' float16 would need its losses scaled: use "mixed_bfloat16".' if name == "mixed_float16" else ""
     raise ValueError(f'dtype_policy: expected "float32" or "mixed_bfloat16". Received: {name!r}.{instead}')

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.plan.precision import POLICIES
 from fastconv.saving.hdf5 import FormatError
 from fastconv.settings import Configurable, arguments
 
@@ -172,12 +173,17 @@ def _users_arguments(cls: type, config: dict[str, Any], depth: int) -> dict[str,
     return {key: deserialize(v, depth + 1) for key, v in config.items() if key in known or key not in left_out}
 
 
+def policy_name(dtype: Any) -> Any:
+    """The name of a dtype policy, whether a config has the policy or its name."""
+    config = dtype.get("config") if isinstance(dtype, dict) else {"name": dtype}
+    return config.get("name") if isinstance(config, dict) else None
+
+
 def _is_neutral(key: str, value: Any) -> bool:
     if value is None or value is False or key == "trainable":  # `layer_of` sees to trainable
         return True
     if key == "dtype":
-        name = value.get("config", {}).get("name") if isinstance(value, dict) else value
-        return name == "float32"
+        return policy_name(value) in POLICIES  # `keras_compile` sees to the policy
     if key.endswith("_initializer"):
         return True  # the values are in the file
     return key in _NEUTRAL and value in _NEUTRAL[key]

@@ -49,6 +49,7 @@ def save_model(model: Model, path: StrPath, include_optimizer: bool = True) -> N
     if not model.built:
         raise ValueError(f"{model.name}: expected a built model. Give it an Input first, or call build(input_shape)")
     config = {**model_entry(model), "compile_config": keras_compile.config_of(model)}
+    keras_compile.store_policy(config, model.dtype_policy)
     metadata = {"keras_version": KERAS_VERSION, "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S")}
     members = {
         _METADATA: json.dumps(metadata).encode(),
@@ -73,7 +74,8 @@ def load_model(path: StrPath, custom_objects: Mapping[str, type] | None = None, 
         path: the file.
         custom_objects: classes of your own that the file may name, by their names. Their `from_config` is called with
             settings out of the file.
-        compile: whether to compile the model as it was and to restore the optimizer's state.
+        compile: whether to compile the model as it was and to restore the optimizer's state. Where there is no GPU, a
+            model of the policy "mixed_bfloat16" is compiled with "float32", with a warning.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -99,8 +101,8 @@ def load(content: bytes, source: str, compile: bool = True) -> Model:  # noqa: A
         with weights_from_file(sum(array.size for array in arrays.values())):
             model = model_of(config)
         keras_weights.assign(model, arrays, _order(config, model))
-        if compile and isinstance(settings := config.get("compile_config"), dict):
-            keras_compile.compile_model(model, settings)
+        if compile and isinstance(config.get("compile_config"), dict):
+            keras_compile.compile_model(model, config)
             keras_weights.assign_state(model, arrays)
     except FormatError as error:
         raise FormatError(f"{source}: {error}") from error

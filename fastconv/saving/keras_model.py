@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from fastconv.layers.base import Layer, Node, Tensor
@@ -29,6 +30,15 @@ def model_entry(model: Model) -> dict[str, Any]:
         "registered_name": None if sequential else "Functional",
         "build_config": {"input_shape": None},
     }
+
+
+def layer_configs(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The settings of each layer in a model's entry, those of models within it included."""
+    for layer in entry["config"]["layers"]:
+        if layer["class_name"] in ("Sequential", *_FUNCTIONAL):
+            yield from layer_configs(layer)
+        elif layer["class_name"] != "InputLayer":
+            yield layer["config"]
 
 
 def _layer_entry(layer: Layer) -> dict[str, Any]:
