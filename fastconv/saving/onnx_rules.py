@@ -112,11 +112,21 @@ def _convolve(export, step: Step, w: np.ndarray, groups: int) -> None:
 
 @_rule("conv2d_dgrad")  # of transposed convolutions: the output is what a convolution would read
 def _conv2d_transpose(export, step: Step) -> None:
+    _transpose(export, step, values(step.reads["w"]).transpose(3, 2, 0, 1), 1)
+
+
+@_rule("depthwise_conv2d_dgrad")  # of bilinear upsampling
+def _depthwise_conv2d_transpose(export, step: Step) -> None:
+    g = step.attrs["geometry"]
+    _transpose(export, step, values(step.reads["w"]).transpose(2, 3, 0, 1).reshape(g.k, 1, g.r, g.s), g.c)
+
+
+def _transpose(export, step: Step, w: np.ndarray, groups: int) -> None:
     x, y = step.reads["dy"], step.writes["dx"]
     attributes, pads = _window(step, y, x)
     more = _clipped([-n for n in pads[2:]])
-    inputs = [export.read(x, FIRST), export.constant(values(step.reads["w"]).transpose(3, 2, 0, 1))]
-    name = export.node("ConvTranspose", inputs, pads=_clipped(pads), output_padding=more, **attributes)
+    inputs = [export.read(x, FIRST), export.constant(w)]
+    name = export.node("ConvTranspose", inputs, group=groups, pads=_clipped(pads), output_padding=more, **attributes)
     export.write(y, name, FIRST)
 
 

@@ -53,7 +53,7 @@ def test_weights_of_other_models_need_a_file_of_their_layers(program, networks):
     program("convert", "small.keras", "small.safetensors")
     result = program("convert", "small.safetensors", "b.weights.h5")
     assert result.code == 2
-    assert "expected the weights of mlp, conv, cnn, cnn-first-bn, or --model FILE.keras" in result.err
+    assert "expected the weights of mlp, conv, cnn, cnn-first-bn, resnet20, or --model FILE.keras" in result.err
     assert program("convert", "small.safetensors", "b.keras", "--model", "small.keras").code == 0
     assert_same(fastconv.load_model("b.keras").get_weights(), fastconv.load_model("small.keras").get_weights())
 
@@ -87,7 +87,7 @@ def test_json(program, networks):
         (("missing.safetensors", "a.keras"), "There is no weights file missing.safetensors"),
         (("damaged.keras", "a.keras"), "damaged.keras: damaged, or no .keras file"),
         (("small.keras", "a.safetensors", "--model", "cnn"), "--model: expected with weights alone"),
-        (("conv.safetensors", "a.keras", "--model", "vgg"), "--model: expected mlp, conv, cnn, cnn-first-bn or a"),
+        (("conv.safetensors", "a.keras", "--model", "vgg"), "cnn-first-bn, resnet20 or a .keras file"),
         (("conv.safetensors", "a.keras", "--model", "cnn"), "conv.safetensors holds the weights of another model"),
         (("small.keras", "a.keras", "--to-torch"), "--to-torch: expected a file that ends in .safetensors"),
         (("small.keras", "a.safetensors", "--from-torch"), "--from-torch: expected a file that ends in .safetensors"),
@@ -104,14 +104,3 @@ def test_what_is_impossible_is_refused(program, networks, args, words):
 def test_a_folder_that_is_not_there_is_a_failure(program, networks):
     result = program("convert", "small.keras", "missing/a.safetensors")
     assert result.code == 1 and "cannot write missing/a.safetensors: The folder" in result.err
-
-
-def test_a_layer_that_onnx_export_does_not_know_is_named(program, networks):
-    pytest.importorskip("onnx", reason="onnx is not installed (pip install onnx)")
-    from fastconv import layers
-    from fastconv.models import Sequential
-
-    Sequential([layers.Input((4, 4, 1)), layers.RandomFlip(), layers.UpSampling2D()]).save("up.keras")
-    result = program("convert", "up.keras", "up.onnx")
-    assert result.code == 2 and "expected layers that ONNX export knows. Received: one that computes" in result.err
-    assert not os.path.exists("up.onnx")

@@ -75,6 +75,7 @@ IMAGES = [
     layers.ZeroPadding2D(((1, 0), (2, 3))),
     layers.Cropping2D(((1, 2), (0, 3))),
     layers.UpSampling2D((2, 3)),
+    layers.UpSampling2D((3, 2), interpolation="bilinear"),
     layers.MaxPooling2D((3, 2), 2, "same"),
     layers.AveragePooling2D(3, (1, 2), "same"),
     layers.GlobalMaxPooling2D(),
