@@ -10,7 +10,7 @@ import os
 
 import numpy as np
 
-from fastconv import datasets, layers, models, ops, optimizers, utils
+from fastconv import NonFiniteError, datasets, layers, models, ops, optimizers, utils
 
 EPOCHS = int(os.environ.get("FASTCONV_EXAMPLE_EPOCHS", "10"))
 IMAGES = int(os.environ.get("FASTCONV_EXAMPLE_IMAGES", "50000"))  # at most so many, of each of the two sets
@@ -152,15 +152,19 @@ print(f"the first one only   {first_only.count_params():10,}  {first_loss:9.4f} 
 # ## A loss of NaN
 #
 # With a learning rate that is far too high the chain of "Why" does run away. In float32 a number above 3.4e38 becomes
-# infinite, and infinity minus infinity is NaN, "not a number". Any sum with NaN in it is NaN, so the next step writes
-# NaN to all weights: more training does not help. Build the model anew (or load saved weights) and lower the learning
-# rate, or normalize. (NaN in the images is something else; `fit` refuses it with an error.)
+# infinite, and infinity minus infinity is NaN, "not a number". Any sum with NaN in it is NaN, so the next step would
+# write NaN to all weights. `fit` stops before it and says where the first such number came up, and why. Build the model
+# anew (or load saved weights) and lower the learning rate, or normalize. (NaN in the images is something else; `fit`
+# refuses it with an error.)
 
 # %%
 lost = cnn(normalize_all=False)
 lost.compile(loss="categorical_crossentropy", optimizer=optimizers.SGD(learning_rate=100.0), metrics=["accuracy"])
-lost.fit(x_train[:1000], y_train[:1000], batch_size=32, epochs=1)
-print("share of NaN in the first kernel:", np.isnan(lost.get_weights()[0]).mean())
+try:
+    lost.fit(x_train[:1000], y_train[:1000], batch_size=32, epochs=1)
+except NonFiniteError as error:
+    print(error)
+    print(error.report.table())
 
 # %% [markdown]
 # ## Some test images by name

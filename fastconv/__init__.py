@@ -23,8 +23,8 @@ except ModuleNotFoundError as error:
 __version__: str = _core.__version__
 
 _SUBMODULES = frozenset(
-    ("callbacks", "config", "datasets", "initializers", "layers", "losses", "metrics", "models", "ops", "optimizers",
-     "plot", "regularizers", "saving", "utils")
+    ("callbacks", "config", "datasets", "diagnosis", "initializers", "layers", "losses", "metrics", "models", "ops",
+     "optimizers", "plot", "regularizers", "saving", "utils")
 )  # fmt: skip
 _FROM = {
     "Input": "layers",
@@ -32,6 +32,7 @@ _FROM = {
     "from_keras": "saving",
     "to_keras": "saving",
     "load_model": "saving",
+    "NonFiniteError": "diagnosis",
     "Model": "models",
     "Sequential": "models",
     "get_device": "device",

@@ -47,7 +47,7 @@ def test_mlp_and_convolutions_script(short_run):
 def test_batch_normalization_script(short_run):
     result = run_script(NAMES[1])
     assert result.stderr.count("was compiled before") == 1
-    assert "share of NaN in the first kernel: 1.0" in result.stdout
+    assert "Likely cause: learning rate" in result.stdout and "Also possible: no normalization" in result.stdout
     assert "the copy predicts the same: True" in result.stdout
     assert (short_run / "cifar10_cnn.safetensors").stat().st_size > 4 * 592_554
 

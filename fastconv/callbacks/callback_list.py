@@ -62,6 +62,11 @@ class CallbackList:
             raise ValueError("resume: expected a BackupAndRestore among the callbacks. Received: none")
         return bool(asked)
 
+    @property
+    def ends_on_nan(self) -> bool:
+        """Whether a callback ends training on a loss that is not finite: ours or Keras' own."""
+        return any(base.__name__ == "TerminateOnNaN" for one in self.callbacks for base in type(one).__mro__)
+
     def logs_due(self, hook: str) -> bool:
         """Whether a callback would read the means after a batch now. On a device they cost a wait.
 

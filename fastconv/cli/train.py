@@ -185,6 +185,8 @@ def _fit(net: Any, phases: list[tuple[int, int]], train: Any, test: Any, verbose
         return histories, True
     except MemoryError as error:
         fail(f"not enough memory for a batch of {batch_size} images; try a smaller --batch-size. {error}", FAILED)
+    except fastconv.NonFiniteError as error:
+        fail(str(error), FAILED)
     return histories, False
 
 

@@ -108,7 +108,13 @@ def feeder(executor: Any, mode: str, samples: data.Samples, batch_size: int) -> 
 
 
 class Direct:
-    """Copies each batch into the slots of its plan, and waits for the step."""
+    """Copies each batch into the slots of its plan, and waits for the step.
+
+    Attributes:
+        totals: of the last batch, until the next; None before the first.
+    """
+
+    totals: np.ndarray | None = None
 
     def __init__(self, executor, mode: str, samples: data.Samples):
         self._executor, self._mode, self._samples = executor, mode, samples
@@ -128,13 +134,13 @@ class Direct:
             ValueError: on a NaN or Inf in it; the step is not taken.
         """
         plan = self._executor.plan(self._mode, end - begin, self._samples.weighted)
-        _fill(plan.host_slots, self._samples, _numbers(self._order, begin, end))
-        plan.send()
+        fill(plan, self._samples, numbers_of(self._order, begin, end))
         if self._mode == "train":
             self._executor.train_step(plan)
         else:
             plan.run()
-        self._sums += self._executor.memory.download(plan.totals)
+        self.totals = self._executor.memory.download(plan.totals)
+        self._sums += self.totals
 
     def sums(self) -> np.ndarray:
         """Of the totals of all batches of the epoch."""
@@ -158,6 +164,8 @@ class Given(Direct):
 
 class _Captured:
     """A feeder whose steps gather their batches on the device, and add up the totals there."""
+
+    totals = None  # of a batch nobody knows
 
     def __init__(self, executor, mode: str, samples: data.Samples):
         self._executor, self._mode, self._memory, self._samples = executor, mode, executor.memory, samples
@@ -247,7 +255,7 @@ class Streamed(_Captured):
         """As of `Direct`; returns before the step is over."""
         slot, size = self._slots[0], end - begin
         slot.wait()
-        _fill([array[:size] for array in slot.host], self._samples, _numbers(self._order, begin, end))
+        _fill([array[:size] for array in slot.host], self._samples, numbers_of(self._order, begin, end))
         slot.send(size)
         self._launch(size, [array[:size] for array in slot.there], self._rows[:size], 0, slot)
         slot.release()
@@ -297,9 +305,19 @@ class Collected:
         return {}
 
 
-def _numbers(order: np.ndarray | None, begin: int, end: int) -> slice | np.ndarray:
+def numbers_of(order: np.ndarray | None, begin: int, end: int) -> slice | np.ndarray:
     """The numbers of the samples that have the places from `begin` to `end` of an order."""
     return slice(begin, end) if order is None else order[begin:end]
+
+
+def fill(plan: Any, samples: data.Samples, numbers: slice | np.ndarray) -> None:
+    """Puts the samples of these numbers into the slots of a plan of as many.
+
+    Raises:
+        ValueError: on a NaN or Inf in one of them.
+    """
+    _fill(plan.host_slots, samples, numbers)
+    plan.send()
 
 
 def _fill(slots: list[np.ndarray], samples: data.Samples, numbers: slice | np.ndarray) -> None:

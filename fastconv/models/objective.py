@@ -198,6 +198,17 @@ class Objective:
             return "down"
         return next((measure.metric.direction for measure in self._measures if measure.name == name), None)
 
+    @property
+    def loss_places(self) -> list[int]:
+        """The entries of totals that are losses or penalties."""
+        penalties = [] if self._penalties_at is None else [self._penalties_at]
+        return [at for _, at, _ in self._losses_of_logs] + penalties
+
+    def loss_of(self, sums: np.ndarray) -> float:
+        """The loss over all samples of `sums`, not divided by their number."""
+        loss = sum(weight * float(sums[at]) for _, at, weight in self._losses_of_logs)
+        return loss if self._penalties_at is None else loss + float(sums[self._penalties_at])
+
     def results(self, sums: np.ndarray, seen: int) -> dict[str, float]:
         """Losses and metrics over the samples seen, in Keras' order: the loss, and then the metrics; where there are
         several outputs, the loss, the outputs' own losses (without their weights), and the metrics by name."""

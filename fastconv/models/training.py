@@ -15,6 +15,7 @@ from fastconv.models import data, loops, structure
 from fastconv.models.compiled import Compiled
 from fastconv.models.interrupt import Interrupt
 from fastconv.models.sources import RAN_OUT, InArrays, InBatches, gives_batches
+from fastconv.models.watched import Watched
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -107,6 +108,9 @@ class Trainer(Compiled):
             RuntimeError: before `compile`.
             ValueError: on data that do not fit the model or the loss, or a NaN or Inf in a batch (before its step, or
                 before the first where a GPU holds all samples).
+            NonFiniteError: at the first loss, weight or optimizer slot that is NaN or infinite. The model is as the
+                step before left it, and `error.report` says where the value came up (`fastconv.diagnosis`). Not with
+                `TerminateOnNaN` among the callbacks, which ends training as in Keras.
             MemoryError: if a batch needs more memory than there is; the model is as before.
         """
         self._require_compiled("fit")
@@ -140,6 +144,8 @@ class Trainer(Compiled):
             feeder = loops.feeder(executor, "train", samples, batch_size)
             source = InArrays(len(samples), batch_size, bool(shuffle), steps)
         callbacks = self._callbacks(callbacks, verbose, epochs, source)
+        watched = None if callbacks.ends_on_nan else Watched(feeder, executor, samples)
+        feeder = watched or feeder
         validating = None
         if validation is not None:
             validating = self._evaluation(validation, validation_batch_size, validation_steps)
@@ -163,7 +169,11 @@ class Trainer(Compiled):
                 callbacks.on_epoch_begin(epoch)
                 order, batches = source.go_on(place.order) if place.batch else source.epoch()
                 self._epoch_runs = weakref.proxy(feeder), order
+                if watched:
+                    watched.epoch, watched.batch = epoch, place.batch
                 results = loops.run(feeder, "train", batches, callbacks, order, stop, place)
+                if watched:
+                    watched.end_epoch(epoch + 1 == epochs or stop())
                 place = loops.Place(epoch + 1)
                 if interrupt.requested:
                     break

@@ -52,6 +52,10 @@ class HostMemory:
         """The values as an array of the host: the array itself, or a copy that cannot be written to."""
         return array
 
+    def copy(self, array: np.ndarray, source: np.ndarray) -> None:
+        """Copies `source`, another array of this memory, into `array`."""
+        array[...] = source
+
     def staging(self, array: np.ndarray) -> np.ndarray:
         """An array of the host like `array`, to fill before an upload: on the host the same."""
         return array
@@ -145,6 +149,10 @@ class DeviceMemory:
             values = array.get()
         values.flags.writeable = False  # a change of the copy would be lost without a word
         return values
+
+    def copy(self, array, source) -> None:
+        with self._stream:
+            array[...] = source
 
     def staging(self, array) -> np.ndarray:
         return np.empty(array.shape, array.dtype)

@@ -95,6 +95,23 @@ class Executor:
             self.memory.upload(self._states["step"], self.step + 1)
 
     @property
+    def arrays(self) -> dict[str, Any]:
+        """All that training changes, by name: flat arrays in the memory where they live."""
+        return {"w": self.store.trainable, "moving": self.store.state, **self._states}
+
+    def is_finite(self) -> bool:
+        """Whether all of `arrays` is. A device is waited for."""
+        with self.memory.at_work():
+            return all(
+                self.ops.first_non_finite(array) < 0 for array in self.arrays.values() if array.size and _real(array)
+            )
+
+    def went_back(self, iterations: int) -> None:
+        """Called after all of `arrays` was set to what it was after so many steps, weights not swapped."""
+        self.step[...] = iterations
+        self._swapped = False
+
+    @property
     def next_step(self):
         """The number of the next training step, on a device that counts its steps."""
         return self._states["step"]
@@ -136,8 +153,24 @@ class Executor:
         plan.bind(self.arena, self._external, last)
         return plan
 
-    def _unbound_plan(self, mode: str, batch: int, weighted: tuple[bool, ...] = ()) -> Plan:
-        return Plan(self._graph(mode, batch, weighted), self.ops, self._dtype)
+    def _unbound_plan(self, mode: str, batch: int, weighted: tuple[bool, ...] = (), fuse=None) -> Plan:
+        return Plan(self._graph(mode, batch, weighted, self._fuse if fuse is None else fuse), self.ops, self._dtype)
+
+    def unfused_plan(self, batch: int, weighted: tuple[bool, ...]) -> Plan:
+        """A plan for training whose steps are those that the layers emit, in a block of memory of its own: to look at
+        the tensors between them. It writes gradients that fusions leave zero (`clear_gradients`).
+
+        Raises:
+            MemoryError: if there is not as much.
+        """
+        plan = self._unbound_plan("train", batch, weighted, fuse=())
+        arena = Arena(self.memory)
+        arena.reserve(plan.layout.size_bytes)
+        plan.bind(arena, self._external)
+        return plan
+
+    def clear_gradients(self) -> None:
+        self.memory.upload(self.store.gradient, 0)
 
     def _largest_batch(self, mode: str, batch: int, weighted: tuple[bool, ...]) -> str:
         """A sentence about the largest batch that fits now, below one that did not; empty where nobody knows."""
@@ -149,13 +182,18 @@ class Executor:
         fit = bisect.bisect_right(sizes, free, key=needed)
         return f" Of a batch, {fit} samples fit." if fit else " Not even one sample fits."
 
-    def train_step(self, plan: Plan, run=None) -> None:
-        """One step on the batch in `plan.slots`, with the learning rate the optimizer has now.
+    def train_step(self, plan: Plan, run=None, rate: float | None = None) -> None:
+        """One step on the batch in `plan.slots`, with the learning rate the optimizer has now, or this `rate`.
 
         A caller that captured the plan together with more passes what runs it."""
-        self._set_learning_rate(self.optimizer.rate_at(self.iterations))
+        self._set_learning_rate(self.optimizer.rate_at(self.iterations) if rate is None else rate)
         self.step += 1
         (run or plan.run)()
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step."""
+        return self._rate
 
     def _set_learning_rate(self, rate: float) -> None:
         """Makes it the next step's; a device takes it behind what was launched, and the host does not wait."""
@@ -190,7 +228,7 @@ class Executor:
             self.memory.upload(average, self.memory.download(self.store.trainable))
             self._swapped = False
 
-    def _graph(self, mode: str, batch: int, weighted: tuple[bool, ...]) -> Graph:
+    def _graph(self, mode: str, batch: int, weighted: tuple[bool, ...], fuse: tuple[str, ...]) -> Graph:
         graph = Graph(mode, [(batch, *x.shape[1:]) for x in self.model.inputs], self._frozen)
         outputs = self.model.emit(graph, *graph.inputs)
         if mode == "predict":
@@ -198,7 +236,7 @@ class Executor:
         else:
             self.objective.emit(graph, outputs, weighted)
         graph.prune()
-        fusions.fuse(graph, fusions.FORWARD, self._fuse, self.ops)
+        fusions.fuse(graph, fusions.FORWARD, fuse, self.ops)
         if graph.training:
             Backward(graph).run()
         w, dw = (graph.state(name, (self.store.trainable.size,)) for name in ("w", "dw"))
@@ -207,7 +245,7 @@ class Executor:
         if graph.training:
             if self.store.learning:
                 self.optimizer.emit(graph, w, dw, self.store.places)
-            fusions.fuse(graph, fusions.WHOLE, precision.fusions_of(self._policy, self._fuse), self.ops)
+            fusions.fuse(graph, fusions.WHOLE, precision.fusions_of(self._policy, fuse), self.ops)
         if self._policy == "mixed_bfloat16":
             precision.store_as_bfloat16(graph)
         return graph
@@ -229,3 +267,7 @@ class Executor:
         if buffer.name not in self._states:  # an optimizer's slot, zero before the first step
             self._states[buffer.name] = self.memory.zeros(buffer.shape[0], self._dtype)
         return self._states[buffer.name]
+
+
+def _real(array) -> bool:
+    return array.dtype == np.float32

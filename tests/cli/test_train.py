@@ -136,6 +136,12 @@ def test_learning_rate_is_the_network_s_or_the_given_one(program, few_images, fi
     assert fits[0]["optimizer"].learning_rate == pytest.approx(expected)
 
 
+def test_training_that_becomes_non_finite_says_why(program, few_images):
+    result = program(*SMALL, "--learning-rate", "1e38")
+    assert result.code == 1 and "Traceback" not in result.err
+    assert "error: non-finite" in result.err and "Likely cause: learning rate" in result.err
+
+
 @pytest.mark.parametrize("args, expected", [((), "sample"), (("--data", "cifar10"), "cifar10"), (("--data", "x"), "x")])
 def test_data_is_asked_for_by_name_or_path(program, few_images, args, expected):
     program(*SMALL, *args)

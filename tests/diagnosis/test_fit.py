@@ -1,0 +1,331 @@
+"""`fit` on training that becomes non-finite: what it names, each cause where it was planted, and what is left."""
+
+import pickle
+
+import numpy as np
+import pytest
+from small_training import STEPS, data, fit, network, same_weights
+
+import fastconv
+from fastconv import callbacks, datasets, layers, optimizers, utils
+from fastconv.models import Model, networks
+
+
+def stacked(depth=3, scale=1.0, normalize=False, rate=1e-3, loss="mse"):
+    """Dense layers one after the other, their kernels so many times as large as they should be."""
+    utils.set_random_seed(0)
+    utils.clear_session()
+    image = x = layers.Input((8,))
+    for _ in range(depth):
+        x = layers.Dense(8)(x)
+        x = layers.BatchNormalization()(x) if normalize else x
+    model = Model(image, layers.Dense(1)(x))
+    for weight in model.trainable_weights:
+        if weight.name == "kernel":
+            weight.array *= scale
+    model.compile(optimizers.SGD(rate), loss)
+    return model
+
+
+def numbers(count=40, seed=1):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(count, 8)).astype(np.float32), rng.normal(size=(count, 1)).astype(np.float32)
+
+
+def failure(model, x, y, **arguments):
+    """The report of a `fit` that fails."""
+    with pytest.raises(fastconv.NonFiniteError) as caught:
+        fit(model, x, y, **arguments)
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+    assert model.optimizer.iterations == caught.value.report.iterations
+    return caught.value.report
+
+
+# --- the lesson ------------------------------------------------------------------------------------------------------
+
+
+def test_exploding_gradients_without_batch_normalization():
+    """A learning rate that is too high explodes where normalizations were taken away, and not where they are."""
+    (x, y), _ = datasets.load_sample()
+    x, y = x[:640].astype(np.float32) / 255, utils.to_categorical(y[:640], 10)
+
+    def lesson(batch_norm):
+        utils.set_random_seed(0)
+        utils.clear_session()
+        model = networks.cnn(batch_norm=batch_norm)
+        model.compile(optimizers.SGD(1.0), "categorical_crossentropy")
+        return model
+
+    fit(lesson("all"), x, y, batch_size=32, epochs=1)
+
+    model = lesson("first")
+    report = failure(model, x, y, batch_size=32)
+    assert 1 < report.step < 20 and report.exact
+    assert [cause.name for cause in report.causes] == ["learning rate", "no normalization"]
+    assert report.layer in [layer.name for layer in model.layers]
+    assert f"in layer {report.layer}, step {report.step} (epoch 1, batch {report.step})" in str(report)
+    assert len(report.samples) == 32 and report.losses[0] < 3 and np.isnan(report.losses[-1])
+    first, *rest = report.ranges
+    assert first.layer == "conv2d" and first.gradient_before > 1e3 and rest[-1].activation_before > 1e6
+
+
+# --- causes ----------------------------------------------------------------------------------------------------------
+
+
+def names(report):
+    return [cause.name for cause in report.causes]
+
+
+def test_unscaled_input():
+    x, y = numbers()
+    fit(stacked(rate=0.01), x, y, epochs=30)
+    report = failure(stacked(rate=0.01), x * 255, y, epochs=30)
+    assert names(report)[0] == "unscaled input" and report.input_max == pytest.approx(np.abs(x * 255).max(), rel=0.5)
+
+
+def test_input_that_a_layer_scales_is_scaled():
+    x, y = numbers()
+    image = layers.Input((8,))
+    model = Model(image, layers.Dense(1)(layers.Dense(8)(layers.Rescaling(1 / 255)(image))))
+    model.compile(optimizers.SGD(1e6), "mse")
+    report = failure(model, x * 255, y, epochs=30)
+    assert names(report)[0] == "learning rate" and report.input_max < 10
+
+
+def test_learning_rate():
+    x, y = numbers()
+    report = failure(stacked(rate=1e4), x, y)
+    assert names(report)[0] == "learning rate" and report.learning_rate == 1e4
+    assert "At a learning rate of 1e+04 the step before changed" in str(report)
+
+
+def test_no_normalization():
+    x, y = numbers()
+    report = failure(stacked(depth=12, scale=3e3, rate=1e-30), x, y)
+    assert names(report) == ["no normalization"] and report.tensor == "activation"
+    assert report.layer == report.ranges[-1].layer and report.iterations == 0
+
+
+def test_labels_beyond_float32():
+    x, y = numbers()
+    y = y.astype(np.float64)
+    y[23] = 1e39
+    with np.errstate(over="ignore"):
+        report = failure(stacked(), x, y)
+    assert (report.tensor, report.layer, names(report)) == ("label", None, ["labels"])
+    assert report.samples.tolist() == [23] and report.values == (1, 1 * len(report.batch_samples))
+
+
+def test_labels_that_are_not_scaled():
+    x, y = numbers()
+    report = failure(stacked(), x, y * np.float32(1e25))
+    assert "labels" in names(report)
+
+
+def test_sample_weights_beyond_float32():
+    x, y = numbers()
+    weights = np.ones(len(x))
+    weights[7] = 1e300
+    with np.errstate(over="ignore"):
+        report = failure(stacked(), x, y, sample_weight=weights)
+    assert (report.tensor, names(report), report.samples.tolist()) == ("sample weight", ["sample_weight"], [7])
+
+
+def test_one_sample_that_is_out_of_all_proportion():
+    x, y = numbers()
+    x[31] = 3e38
+    report = failure(stacked(), x, y, epochs=1)
+    assert report.samples.tolist() == [31] and report.tensor == "activation" and report.layer == "dense"
+    assert names(report)[0] == "unscaled input"
+
+
+@pytest.mark.parametrize("name", ["kernel", "moving_variance"])
+def test_weights_that_are_not_finite_before_the_first_step(name):
+    model = network()
+    weight = next(w for w in model.weights if w.name == name)
+    weight.array = np.full(weight.shape, np.nan)
+    with pytest.raises(fastconv.NonFiniteError, match=f"before step 1.*{weight.path}") as caught:
+        fit(model, *data())
+    report = caught.value.report
+    assert (report.tensor, report.layer, names(report)) == ("weight", weight.layer_name, ["weights"])
+    assert report.iterations == 0 and not len(report.samples)
+
+
+# --- which tensor ----------------------------------------------------------------------------------------------------
+
+
+def test_a_gradient_that_overflows_while_the_loss_does_not():
+    """Found as the epoch ends: the sum of many gradients is beyond float32, the loss is not."""
+    utils.clear_session()
+    image = layers.Input((1,))
+    model = Model(image, layers.Dense(1)(image))
+    model.set_weights([np.zeros((1, 1)), np.zeros(1)])
+    model.compile(optimizers.SGD(1e-3), "mae", loss_weights=10)
+    report = failure(model, np.full((2, 1), 3e38, np.float32), -np.ones((2, 1)), epochs=1)
+    assert (report.tensor, report.layer, report.name) == ("gradient", "dense", "the gradient of dense/kernel")
+    assert report.losses == [10]
+
+
+def test_an_update_that_overflows():
+    x, y = numbers()
+    report = failure(stacked(depth=0, rate=3e38), x, y * 1e3, epochs=1)
+    assert (report.tensor, report.layer, names(report)[-1]) == ("weight", "dense", "learning rate")
+    assert report.op == "sgd_update"
+
+
+def test_a_slot_of_the_optimizer_that_overflows():
+    """Adam's v is the square of a gradient: what it belongs to would never be changed again."""
+    x, y = numbers()
+    model = stacked(depth=0)
+    model.compile(optimizers.Adam(1e-3), "mse")
+    report = failure(model, x * np.float32(1e15), y, epochs=1)
+    assert (report.tensor, report.layer) == ("optimizer state", "dense") and report.name.startswith("v of dense/")
+
+
+def test_metrics_may_be_what_they_are():
+    class Infinite(fastconv.metrics.MeanSquaredError):
+        def result(self, sums):
+            return np.inf
+
+    x, y = numbers()
+    model = stacked()
+    model.compile(optimizers.SGD(1e-3), "mae", metrics=[Infinite()])
+    assert fit(model, x, y, epochs=1)["mean_squared_error"] == [np.inf]
+
+
+# --- the place -------------------------------------------------------------------------------------------------------
+
+
+def test_the_sample_is_that_of_the_data_in_any_order_and_epoch():
+    """Epochs of one batch: with this seed sample 41 is not in the first."""
+    x, y = numbers(50)
+    x[41] = 3e38
+    report = failure(stacked(), x, y, batch_size=16, epochs=4, steps_per_epoch=1)
+    assert report.samples.tolist() == [41] and 41 in report.batch_samples and len(report.batch_samples) in (16, 2)
+    assert report.epoch > 0 and report.batch == 0 and report.step == report.epoch + 1
+
+
+def test_batches_that_come_by_themselves():
+    x, y = numbers(50)
+    x[37] = 3e38
+    model = stacked()
+
+    def batches():
+        for begin in range(0, 50, 16):
+            yield x[begin : begin + 16], y[begin : begin + 16]
+
+    with pytest.raises(fastconv.NonFiniteError) as caught:
+        model.fit(batches(), verbose=0)
+    report = caught.value.report
+    assert (report.batch, report.samples.tolist()) == (2, [37 - 32])
+
+
+def test_several_inputs_and_outputs():
+    utils.clear_session()
+    a, b = layers.Input((4,), name="a"), layers.Input((4,), name="b")
+    x = layers.Add()([layers.Dense(4, name="left")(a), layers.Dense(4, name="right")(b)])
+    model = Model([a, b], [layers.Dense(1, name="one")(x), layers.Dense(1, name="two")(x)])
+    model.compile("adam", "mse")
+    rng = np.random.default_rng(0)
+    inputs = [rng.normal(size=(20, 4)).astype(np.float32) for _ in range(2)]
+    inputs[1][13] = 3e38
+    report = failure(model, inputs, [np.zeros((20, 1))] * 2, batch_size=4)
+    assert report.layer == "right" and report.samples.tolist() == [13]
+
+
+# --- what it leaves behind -------------------------------------------------------------------------------------------
+
+
+def growing(optimizer):
+    """Training that becomes non-finite after some steps."""
+    model = network(loss="mse")
+    model.compile(optimizer, "mse")
+    return model
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [lambda: optimizers.SGD(1e2, momentum=0.9), lambda: optimizers.SGD(1e2, use_ema=True)],
+    ids=["momentum", "ema"],
+)
+def test_the_model_is_as_the_step_before_left_it(optimizer):
+    """Weights, moving statistics, slots, step number and dropout masks: those of a model that took as many steps."""
+    x, y = np.random.default_rng(0).random((50, 6, 6, 3)).astype(np.float32), np.full((50, 3), 1e3, np.float32)
+
+    def model():
+        utils.set_random_seed(0)
+        utils.clear_session()
+        image = layers.Input((6, 6, 3))
+        hidden = layers.Dropout(0.25)(layers.BatchNormalization()(layers.Conv2D(4, 3)(image)))
+        result = Model(image, layers.Dense(3)(layers.Flatten()(hidden)))
+        result.compile(optimizer(), "mse")
+        return result
+
+    failed = model()
+    report = failure(failed, x, y, shuffle=False)
+    assert report.iterations > 1
+    other = model()
+    for begin in [16 * (i % STEPS) for i in range(report.iterations)]:
+        other.train_on_batch(x[begin : begin + 16], y[begin : begin + 16])
+    assert same_weights(failed, other)
+    a, b = failed.training_state(), other.training_state()
+    assert a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+    # it goes on alike, though a gradient that fusions leave out was computed: that of the convolution's bias
+    for one in (failed, other):
+        one.set_weights([np.full_like(weight, 0.01) for weight in one.get_weights()])
+        one.train_on_batch(x[:16], y[:16])
+    assert same_weights(failed, other) and np.isfinite(failed.get_weights()[0]).all()
+
+
+def test_history_has_the_epochs_before_and_no_backup_is_lost(tmp_path):
+    """The rate of the third epoch is out of all proportion; a second call of fit, without it, begins there."""
+    x, y = numbers(50)
+    model = stacked()
+    backup = callbacks.BackupAndRestore(tmp_path / "backup")
+    rates = callbacks.LearningRateScheduler(lambda epoch, rate: 1e20 if epoch == 2 else rate)
+    report = failure(model, x, y, callbacks=[rates, backup], epochs=4)
+    assert report.epoch == 2 and report.learning_rate == pytest.approx(1e20)
+    assert len(model.history.history["loss"]) == 2
+    assert len(fit(model, x, y, callbacks=[backup], epochs=4)["loss"]) == 2
+
+
+def test_what_cannot_be_repeated_goes_back_to_the_copy():
+    x, y = numbers(50)
+
+    class Change(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                self.model.set_weights([weight * 3e38 for weight in self.model.get_weights()])
+
+    model = stacked()
+    with np.errstate(over="ignore"):
+        start = model.get_weights()
+        report = failure(model, x, y, callbacks=[Change()], batch_size=16)
+    assert not report.exact and (report.step, report.iterations) == (3, 0)
+    assert "did not show it again" in str(report)
+    assert all(np.array_equal(a, b) for a, b in zip(start, model.get_weights(), strict=True))
+
+
+def test_the_error_travels():
+    report = failure(stacked(rate=1e4), *numbers())
+    error = pickle.loads(pickle.dumps(fastconv.NonFiniteError(report)))
+    assert str(error) == str(report) and isinstance(error, ArithmeticError)
+    titles, *rows = (line.split() for line in report.table().splitlines())
+    assert titles[:3] == ["layer", "weights", "activation"]
+    assert [row[0] for row in rows] == [layer.layer for layer in report.ranges]
+
+
+# --- Keras' own ------------------------------------------------------------------------------------------------------
+
+
+def test_terminate_on_nan_ends_training_as_in_keras(capsys):
+    model = stacked(rate=1e10)
+    history = fit(model, *numbers(), callbacks=[callbacks.TerminateOnNaN()])
+    assert "Invalid loss, terminating training" in capsys.readouterr().out
+    assert not np.isfinite(history["loss"][-1])
+
+
+def test_train_on_batch_returns_the_loss_as_it_is():
+    model, (x, y) = stacked(rate=1e10), numbers()
+    losses = [model.train_on_batch(x, y) for _ in range(5)]
+    assert not np.isfinite(losses[-1])
