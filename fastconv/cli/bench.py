@@ -9,14 +9,15 @@ from typing import Annotated
 import typer
 
 from fastconv import config
-from fastconv.cli.console import FAILED, Threads, fail, say
+from fastconv.cli.console import FAILED, Threads, fail, say, say_json
 
 
 def bench(
     threads: Threads = None,
     seconds: Annotated[float, typer.Option(metavar="S", help="Time for all measurements together.")] = 15.0,
     json_path: Annotated[
-        Path | None, typer.Option("--json", metavar="PATH", help="File to write the results to.", show_default=False)
+        Path | None,
+        typer.Option("--json", metavar="PATH", help="File to write the results to; - for stdout.", show_default=False),
     ] = None,
 ) -> None:
     """Measure this machine and how fast the example networks train and predict on it."""
@@ -30,6 +31,9 @@ def bench(
     if threads is not None:
         config.set_num_threads(threads)
     results = bench.run(seconds)
+    if json_path == Path("-"):
+        say_json(results)
+        return
     say(bench.render(results))
     if json_path is not None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 from typing import Annotated, Any, NoReturn
@@ -27,8 +28,21 @@ def say(text: str) -> None:
 
 
 def say_json(report: Any) -> None:
-    """Prints a report for machines: one JSON value, and nothing else on stdout."""
-    say(json.dumps(report, indent=1))
+    """Prints a report for machines: one JSON value, null in place of NaN and infinity, which JSON does not have."""
+    say(json.dumps(_finite(report), indent=1))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def stdout_kept(kept: bool) -> contextlib.AbstractContextManager[Any]:
+    """A context in which stdout stays free for `say_json` where it is `kept`: what is printed goes to stderr."""
+    return contextlib.redirect_stdout(sys.stderr) if kept else contextlib.nullcontext()
 
 
 def note(text: str) -> None:

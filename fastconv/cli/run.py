@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fastconv.cli.console import FAILED, INTERRUPTED, USAGE, fail, note, say, say_json
+from fastconv.cli.console import FAILED, INTERRUPTED, USAGE, fail, note, say, say_json, stdout_kept
 
 if TYPE_CHECKING:
     from fastconv.keras_stand_in.document import Document
@@ -58,12 +56,12 @@ def run(
 
     report.note_skipped()
     report.note_not_served()
-    with modules.StandIn() as stand_in, contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+    with modules.StandIn() as stand_in, stdout_kept(as_json):
         outcome = execute(source, prepared, arguments or [], keep=out is not None)
     report.not_served = list(dict.fromkeys((*report.not_served, *stand_in.not_served)))
     report.outcome = outcome
     code = report.exit_code()
-    if outcome.failure is not None and code not in (0, INTERRUPTED):
+    if outcome.failure is not None and not isinstance(outcome.failure.error, SystemExit):
         report.note_failure(outcome.failure)
     report.note_not_served()
     if out is not None:
@@ -133,6 +131,9 @@ class _Report:
 
     def note_failure(self, failure: Failure) -> None:
         at = f"{failure.cell.place(failure.line)}: {failure.source}" if failure.line else f"cell {failure.cell.number}"
+        if isinstance(failure.error, KeyboardInterrupt):
+            note(f"interrupted at {at}")
+            return
         typer.echo(failure.traceback, err=True)
         note(f"error: stopped at {at}")
 

@@ -13,7 +13,18 @@ import typer
 
 import fastconv
 from fastconv import config
-from fastconv.cli.console import FAILED, INTERRUPTED, USAGE, Device, Threads, choose_device, fail, say
+from fastconv.cli.console import (
+    FAILED,
+    INTERRUPTED,
+    USAGE,
+    Device,
+    Threads,
+    choose_device,
+    fail,
+    say,
+    say_json,
+    stdout_kept,
+)
 from fastconv.models.networks import NETWORKS
 
 _EVALUATE_BATCH = 1000
@@ -67,6 +78,9 @@ def train(
             min=0, max=2, metavar="0|1|2", help="0 nothing, 1 a bar (in a log file a line an epoch), 2 Keras' lines."
         ),
     ] = 1,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the results as JSON; all else goes to stderr.")
+    ] = False,
 ) -> None:
     """Train a network on CIFAR-10, test it, and save it.
 
@@ -90,23 +104,30 @@ def train(
 
     net = network.factory()
     net.compile(fastconv.optimizers.Adam(learning_rate=learning_rate), "categorical_crossentropy", metrics=["accuracy"])
-    say(_device_line())
-    trainable = sum(math.prod(weight.shape) for weight in net.trainable_weights)
-    say(f"{model.value}: {net.count_params():,} parameters ({trainable:,} trainable), learning rate {learning_rate:g}")
-    say(f"{data}: {len(x_train):,} training and {len(x_test):,} test images")
+    parameters, trainable = net.count_params(), sum(math.prod(weight.shape) for weight in net.trainable_weights)
+    with stdout_kept(as_json):
+        say(_device_line())
+        say(f"{model.value}: {parameters:,} parameters ({trainable:,} trainable), learning rate {learning_rate:g}")
+        say(f"{data}: {len(x_train):,} training and {len(x_test):,} test images")
 
-    histories, interrupted = _fit(net, phases, (x_train, y_train), (x_test, y_test), verbose)
-    try:
-        saved = _save(net, folder, phases, histories)
-    except OSError as error:
-        fail(f"cannot save the results: {error}", FAILED)
-    try:
-        loss, accuracy = net.evaluate(x_test, y_test, batch_size=_EVALUATE_BATCH, verbose=0)
-        say(f"Test loss {loss:.4f}, test accuracy {accuracy:.4f}" + (" (training interrupted)" if interrupted else ""))
-    except KeyboardInterrupt:
-        interrupted = True
-    for line in saved:
-        say(line)
+        histories, interrupted = _fit(net, phases, (x_train, y_train), (x_test, y_test), verbose)
+        try:
+            saved = _save(net, folder, phases, histories)
+        except OSError as error:
+            fail(f"cannot save the results: {error}", FAILED)
+        try:
+            loss, accuracy = net.evaluate(x_test, y_test, batch_size=_EVALUATE_BATCH, verbose=0)
+            how = " (training interrupted)" if interrupted else ""
+            say(f"Test loss {loss:.4f}, test accuracy {accuracy:.4f}{how}")
+            test = {"loss": loss, "accuracy": accuracy}
+        except KeyboardInterrupt:
+            interrupted, test = True, None
+        for line in saved:
+            say(line)
+    if as_json:
+        report = {"model": model.value, "data": data, "parameters": parameters, "out": str(folder)}
+        runs = [{"batch_size": phases[i][1], **history.history} for i, history in enumerate(histories)]
+        say_json({**report, "history": runs, "test": test, "interrupted": interrupted})
     if interrupted:
         raise typer.Exit(INTERRUPTED)
 

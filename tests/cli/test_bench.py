@@ -11,6 +11,10 @@ def test_bench_shows_the_networks_and_writes_the_results(program, tmp_path):
     assert result.out == bench.render(written) + "\n"
 
 
+def test_bench_prints_the_results_for_machines(program):
+    assert json.loads(program("bench", "--seconds", "0.001", "--json", "-").out).keys() == bench.run(0.001).keys()
+
+
 def test_bench_takes_threads(program, threads):
     assert f"{config.isa()}, 1 thread;" in program("bench", "--seconds", "0.001", "--threads", "1").out
 

@@ -153,7 +153,8 @@ def test_sys_exit_ends_the_run_with_its_code(program, notebook, cell, code):
 
 
 def test_an_interruption_is_told_by_the_exit_code(program, notebook):
-    assert program("run", notebook("raise KeyboardInterrupt")).code == 130
+    result = program("run", notebook("", "raise KeyboardInterrupt"))
+    assert (result.code, result.err) == (130, "fastconv: interrupted at cell 2, line 1: raise KeyboardInterrupt\n")
 
 
 # --- what fastconv does not have -------------------------------------------------------------------------------------
@@ -225,6 +226,11 @@ def test_the_notebook_written_is_a_valid_one(program, notebook, tmp_path):
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: the notebook is not validated")
     program("run", notebook("print('a')\n5", "1 / 0"), "--out", "b.ipynb")
     nbformat.validate(nbformat.read(tmp_path / "b.ipynb", as_version=4))
+
+
+def test_notebooks_open_no_windows(program, notebook, monkeypatch):
+    monkeypatch.delenv("MPLBACKEND")
+    assert program("run", notebook("import os\nos.environ['MPLBACKEND']")).out == "'agg'\n"
 
 
 def test_figures_are_kept_and_block_nothing(program, notebook, tmp_path):

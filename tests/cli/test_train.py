@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import re
 import sys
@@ -172,6 +173,20 @@ def test_without_matplotlib_it_succeeds(program, few_images, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert program(*SMALL).code == 0
+
+
+def test_json_has_the_results_alone_on_stdout(program, few_images):
+    result = program(*SMALL, "--json")
+    report = json.loads(result.out)
+    assert "Test loss" in result.err and "Epoch 1/2" in result.err
+    assert (report["model"], report["parameters"], report["out"]) == ("conv", 15_120, "fastconv-conv")
+    assert [len(phase["val_loss"]) for phase in report["history"]] == [2]
+    assert f"{report['test']['loss']:.4f}" in result.err and not report["interrupted"]
+
+
+def test_json_has_no_nan(program, few_images):
+    result = program("train", "--model", "cnn-first-bn", "--epochs", "3", "--learning-rate", "1e30", "--json")
+    assert "NaN" not in result.out and json.loads(result.out)["history"][0]["loss"][-1] is None
 
 
 # --- interrupted -----------------------------------------------------------------------------------------------------
