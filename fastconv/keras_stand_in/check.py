@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,8 @@ from fastconv.keras_stand_in.modules import NotServed
 
 
 def not_served(cells: Iterable[Prepared]) -> list[NotServed]:
-    """Names and arguments, in the order of the code: `keras.layers.LSTM`, `keras.layers.Dense(quantization_config=)`.
+    """Names, arguments and words, in the order of the code: `keras.layers.LSTM`, `keras.layers.Dense(lora_rank=)`,
+    `compile(optimizer="nadam")`.
 
     Only what is reached by name through imports is seen. What a `try` with handlers guards is not reported.
     """
@@ -24,6 +25,22 @@ def not_served(cells: Iterable[Prepared]) -> list[NotServed]:
             reader.file = cell.cell.filename
             reader.visit(cell.tree)
     return list(reader.found)
+
+
+def _registry(argument: str) -> Callable[[str], Any] | None:
+    """What looks up the words that an argument of this name takes, and raises ValueError on others."""
+    from fastconv import initializers, losses, metrics, optimizers, regularizers
+    from fastconv.layers.activation import check_activation
+
+    by_name = {
+        "activation": check_activation,
+        "optimizer": optimizers.get,
+        "loss": losses.get,
+        "metrics": metrics.check,
+        "weighted_metrics": metrics.check,
+    }
+    by_kind = {"initializer": initializers.get, "regularizer": regularizers.get}
+    return by_name.get(argument) or by_kind.get(argument.rpartition("_")[2])
 
 
 class _Reader(ast.NodeVisitor):
@@ -74,17 +91,32 @@ class _Reader(ast.NodeVisitor):
             self._ask(name, node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        name = self._dotted(node.func)
-        if name is not None and not modules.is_module(name):
-            try:
-                accepted = inspect.signature(modules.find(name)).parameters
-            except (LookupError, TypeError, ValueError):  # not served, or of unknown arguments
-                accepted = None
-            if accepted is not None and not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
-                for keyword in node.keywords:
-                    if keyword.arg is not None and keyword.arg not in accepted:
-                        self._report(f"{name}({keyword.arg}=)", keyword)
         self.generic_visit(node)
+        keywords = [(keyword.arg, keyword.value) for keyword in node.keywords if keyword.arg is not None]
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "compile":
+            self._check_words("compile", keywords)
+        name = self._dotted(node.func)
+        if name is None or modules.is_module(name):
+            return
+        try:
+            accepted = inspect.signature(modules.find(name)).parameters
+        except (LookupError, TypeError, ValueError):  # not served, or of unknown arguments
+            return
+        for argument, value in keywords:
+            if argument not in accepted and not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+                self._report(f"{name}({argument}=)", value)
+        self._check_words(name, [*zip(accepted, node.args, strict=False), *keywords])
+
+    def _check_words(self, function: str, arguments: list[tuple[str, ast.expr]]) -> None:
+        """Reports words that name nothing of fastconv's, alone or in a list."""
+        for argument, value in arguments:
+            known = _registry(argument)
+            for item in value.elts if isinstance(value, (ast.List, ast.Tuple)) else [value]:
+                if known is not None and isinstance(item, ast.Constant) and isinstance(item.value, str):
+                    try:
+                        known(item.value)
+                    except ValueError:
+                        self._report(f'{function}({argument}="{item.value}")', item)
 
     # --- names that are bound ----------------------------------------------------------------------------------------
 

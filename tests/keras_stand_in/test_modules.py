@@ -121,5 +121,15 @@ def test_afterwards_keras_is_what_it_was_before(monkeypatch):
     assert sys.meta_path == finders
 
 
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", 0), ("cuda", 1)])
+def test_tensorflow_lists_what_fastconv_runs_on(stand_in, monkeypatch, device, gpus):
+    import tensorflow as tf
+
+    monkeypatch.setattr(fastconv, "get_device", lambda: device, raising=False)
+    assert len(tf.config.list_physical_devices("GPU")) == gpus
+    assert [found.device_type for found in tf.config.list_physical_devices("CPU")] == ["CPU"]
+    assert len(tf.config.list_physical_devices()) == 1 + gpus
+
+
 def test_other_modules_are_left_alone(stand_in):
     assert stand_in.find_spec("keras_tuner") is None and stand_in.find_spec("tensorflow_datasets") is None
