@@ -64,6 +64,19 @@ def positive_int(value: object, name: str) -> int:
     return number
 
 
+def sample_shape(value: Sequence[int], name: str) -> tuple[int, ...]:
+    """The sizes of one sample, all above 0.
+
+    Raises:
+        ValueError: naming the argument and what was received.
+    """
+    try:
+        sizes = tuple(value)
+    except TypeError:
+        raise ValueError(f"{name}: expected sizes, such as (32, 32, 3). Received: {name}={value!r}") from None
+    return tuple(positive_int(size, name) for size in sizes)
+
+
 def pair(value: int | Sequence[int], name: str) -> tuple[int, int]:
     """An int or a pair of ints as (vertical, horizontal), both above 0.
 
@@ -93,7 +106,7 @@ def check_data_format(data_format: str | None) -> str:
     Raises:
         ValueError: on any other.
     """
-    if data_format not in (None, "channels_last"):
+    if data_format is not None and not (isinstance(data_format, str) and data_format == "channels_last"):
         raise ValueError(f'data_format: expected None or "channels_last". Received: data_format={data_format!r}')
     return "channels_last"
 

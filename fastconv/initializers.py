@@ -14,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastconv import rng
+from fastconv.checks import number, positive, refused
 from fastconv.settings import Configurable
 
 Shape = tuple[int, ...]
@@ -60,6 +61,8 @@ class Constant(Initializer):
     """
 
     def __init__(self, value: float = 0.0):
+        if np.asarray(value).dtype.kind not in "fiub":
+            raise refused("value", "a number", value)
         self.value = value
 
     def _values(self, shape):
@@ -91,7 +94,7 @@ class Identity(Initializer):
     """
 
     def __init__(self, gain: float = 1.0):
-        self.gain = gain
+        self.gain = number(gain, "gain")
 
     def _values(self, shape):
         if len(shape) != 2:
@@ -131,7 +134,7 @@ class RandomNormal(_Random):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
         super().__init__(seed)
-        self.mean, self.stddev = mean, stddev
+        self.mean, self.stddev = number(mean, "mean"), number(stddev, "stddev", 0)
 
     def _drawn(self, shape, generator):
         return generator.normal(self.mean, self.stddev, shape)
@@ -165,7 +168,7 @@ class RandomUniform(_Random):
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None):
         super().__init__(seed)
-        self.minval, self.maxval = minval, maxval
+        self.minval, self.maxval = number(minval, "minval"), number(maxval, "maxval")
 
     def _drawn(self, shape, generator):
         return generator.uniform(self.minval, self.maxval, shape)
@@ -192,8 +195,7 @@ class VarianceScaling(_Random):
         seed: int | None = None,
     ):
         super().__init__(seed)
-        if not scale > 0:
-            raise ValueError(f"scale: expected a positive number. Received: scale={scale!r}")
+        positive(scale, "scale")
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ValueError(f"mode: expected one of ['fan_avg', 'fan_in', 'fan_out']. Received: mode={mode!r}")
         distribution = {"normal": "truncated_normal"}.get(distribution, distribution)
@@ -271,7 +273,7 @@ class Orthogonal(_Random):
 
     def __init__(self, gain: float = 1.0, seed: int | None = None):
         super().__init__(seed)
-        self.gain = gain
+        self.gain = number(gain, "gain")
 
     def _drawn(self, shape, generator):
         if len(shape) < 2:
@@ -304,8 +306,9 @@ _KNOWN = {
 } | {"normal": RandomNormal, "uniform": RandomUniform, "one": Ones, "zero": Zeros}
 
 
-def get(identifier: str | Callable) -> Callable[[Shape], np.ndarray]:
+def get(identifier: str | Callable, name: str = "initializer") -> Callable[[Shape], np.ndarray]:
     """An initializer: by its name, of its class with defaults, or `identifier` itself, a callable from shape to array.
+    Errors call it `name`.
 
     Raises:
         ValueError: listing the known names.
@@ -315,5 +318,15 @@ def get(identifier: str | Callable) -> Callable[[Shape], np.ndarray]:
     if callable(identifier):
         return identifier
     if not isinstance(identifier, str) or identifier not in _KNOWN:
-        raise ValueError(f"initializer: expected a callable or one of {sorted(_KNOWN)}. Received: {identifier!r}")
+        raise refused(name, f"a callable or one of {sorted(_KNOWN)}", identifier)
     return _KNOWN[identifier]()
+
+
+def checked(identifier: str | Callable, name: str) -> str | Callable:
+    """`identifier` as it is, of a layer's argument `name`, if `get` takes it.
+
+    Raises:
+        ValueError: listing the known names.
+    """
+    get(identifier, name)
+    return identifier

@@ -9,7 +9,7 @@ import numpy as np
 
 def check_dtype(dtype: Any) -> None:
     """Raises ValueError for a dtype that losses and metrics do not compute in."""
-    if dtype not in (None, "float32"):
+    if dtype is not None and not (isinstance(dtype, str) and dtype == "float32"):
         raise ValueError(f'dtype: expected None or "float32". Received: dtype={dtype!r}')
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from typing import Any
 
 import numpy as np
 
+from fastconv.checks import number
 from fastconv.settings import Configurable
 
 
@@ -39,7 +38,7 @@ class L1(Regularizer):
     """
 
     def __init__(self, l1: float = 0.01):
-        self.l1 = _factor(l1, "l1")
+        self.l1 = number(l1, "l1", 0)
 
 
 class L2(Regularizer):
@@ -56,7 +55,7 @@ class L2(Regularizer):
     """
 
     def __init__(self, l2: float = 0.01):
-        self.l2 = _factor(l2, "l2")
+        self.l2 = number(l2, "l2", 0)
 
 
 class L1L2(Regularizer):
@@ -74,7 +73,7 @@ class L1L2(Regularizer):
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0):
-        self.l1, self.l2 = _factor(l1, "l1"), _factor(l2, "l2")
+        self.l1, self.l2 = number(l1, "l1", 0), number(l2, "l2", 0)
 
 
 l1, l2, l1_l2 = L1, L2, L1L2
@@ -121,9 +120,3 @@ def emit(graph: Any, w: Any, dw: Any, places: Any, samples: int, at: int) -> Non
     rates = np.array([(w.regularizer.l1, w.regularizer.l2, w in made) for w, _, _ in found], np.float32)
     constants = {"ranges": graph.constant("ranges", ranges), "rates": graph.constant("rates", rates)}
     graph.emit("penalty", {"dw": dw, "totals": graph.sums(at, 1)}, w=w, **constants, samples=samples)
-
-
-def _factor(value, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
-        raise ValueError(f"{name}: expected a finite number >= 0. Received: {name}={value!r}")
-    return float(value)

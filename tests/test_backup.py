@@ -275,7 +275,7 @@ def test_a_backup_of_another_model_is_refused(cut):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"backup_dir": ""}, "backup_dir: expected the name of a folder"),
+        ({"backup_dir": ""}, "backup_dir: expected a path"),
         ({"backup_dir": "b", "save_freq": 0}, "save_freq: expected"),
         ({"backup_dir": "b", "save_freq": "batch"}, "save_freq: expected"),
     ],

@@ -112,8 +112,8 @@ def test_a_layer_takes_a_name_a_class_an_object_or_a_function():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: initializers.get("glorot"), "one of .*'glorot_uniform'.*Received: 'glorot'"),
-        (lambda: initializers.get(None), "Received: None"),
+        (lambda: initializers.get("glorot"), "one of .*'glorot_uniform'.*Received: initializer='glorot'"),
+        (lambda: initializers.get(None), "Received: initializer=None"),
         (lambda: initializers.HeNormal(seed=-1), "seed=-1"),
         (lambda: initializers.HeNormal(seed=0.5), "seed=0.5"),
         (lambda: initializers.VarianceScaling(scale=0.0), "scale=0.0"),

@@ -65,7 +65,7 @@ def test_unknown_names_list_the_known(identifier):
         (lambda: metrics.AUC(num_thresholds=1), "num_thresholds: expected an integer > 1.*num_thresholds=1"),
         (lambda: metrics.AUC(curve="PRGAIN"), "curve: expected .*curve='PRGAIN'"),
         (lambda: metrics.AUC(summation_method="left"), "summation_method: expected .*summation_method='left'"),
-        (lambda: metrics.AUC(thresholds=[0.5, 2]), "thresholds: expected numbers from 0 to 1"),
+        (lambda: metrics.AUC(thresholds=[0.5, 2]), "thresholds: expected None or numbers from 0 to 1"),
         (lambda: metrics.AUC(multi_label=True), "multi_label: expected None.*multi_label=True"),
         (lambda: metrics.BinaryAccuracy(threshold="low"), "threshold: expected a number"),
         (lambda: metrics.TopKCategoricalAccuracy(k=0), "k: expected .*k=0"),

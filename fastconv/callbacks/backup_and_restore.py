@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import rng
+from fastconv import checks, rng
 from fastconv.callbacks.base import Callback, Logs
 from fastconv.callbacks.save_schedule import SaveSchedule
 
@@ -45,10 +45,9 @@ class BackupAndRestore(Callback):
         delete_checkpoint: bool = True,
     ):
         super().__init__()
-        if not backup_dir:
-            raise ValueError(f"backup_dir: expected the name of a folder. Received: {backup_dir!r}")
-        self.backup_dir, self.save_freq = os.fspath(backup_dir), save_freq
-        self.double_checkpoint, self.delete_checkpoint = double_checkpoint, delete_checkpoint
+        self.backup_dir, self.save_freq = checks.path(backup_dir, "backup_dir"), save_freq
+        self.double_checkpoint = checks.flag(double_checkpoint, "double_checkpoint")
+        self.delete_checkpoint = checks.flag(delete_checkpoint, "delete_checkpoint")
         self._latest, self._previous = (
             os.path.join(self.backup_dir, f"{name}.safetensors") for name in ("latest", "previous")
         )

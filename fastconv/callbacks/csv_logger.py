@@ -7,6 +7,7 @@ import os
 from typing import Any, TextIO
 
 from fastconv.callbacks.base import Callback, Logs
+from fastconv.checks import flag, path, refused
 
 
 class CSVLogger(Callback):
@@ -22,9 +23,11 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False) -> None:
         super().__init__()
-        self.filename = os.fspath(filename)
+        self.filename = path(filename, "filename")
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise refused("separator", "one character", separator)
         self.separator = separator
-        self.append = append
+        self.append = flag(append, "append")
         self._file: TextIO | None = None
         self._keys: list[str] | None = None
         self._end = 0  # of the file's part that counts

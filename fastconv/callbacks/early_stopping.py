@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from fastconv.callbacks.base import Logs
 from fastconv.callbacks.monitor import Monitor
+from fastconv.checks import flag, number, verbosity
 
 
 class EarlyStopping(Monitor):
@@ -40,8 +43,10 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ):
         super().__init__(monitor, mode, min_delta)
-        self.patience, self.verbose, self.baseline = patience, verbose, baseline
-        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+        self.patience, self.verbose = number(patience, "patience", 0, math.inf), verbosity(verbose)
+        self.baseline = None if baseline is None else number(baseline, "baseline", -math.inf, math.inf)
+        self.restore_best_weights = flag(restore_best_weights, "restore_best_weights")
+        self.start_from_epoch = number(start_from_epoch, "start_from_epoch", 0)
         self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastconv.callbacks.base import Callback, Logs
+from fastconv.checks import refused, verbosity
 
 
 class LearningRateScheduler(Callback):
@@ -26,7 +27,9 @@ class LearningRateScheduler(Callback):
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0):
         super().__init__()
-        self.schedule, self.verbose = schedule, verbose
+        if not callable(schedule):
+            raise refused("schedule", "a function of the epoch and the learning rate", schedule)
+        self.schedule, self.verbose = schedule, verbosity(verbose)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         optimizer = self.model.optimizer

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from typing import Any
 
+from fastconv import checks
 from fastconv.callbacks.base import Logs
 from fastconv.callbacks.monitor import Monitor
 from fastconv.callbacks.save_schedule import SaveSchedule
@@ -49,8 +51,12 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: float | None = None,
     ):
         super().__init__(monitor, mode, best=initial_value_threshold)
-        self.filepath, self.verbose, self.save_freq = os.fspath(filepath), verbose, save_freq
-        self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
+        self.filepath, self.save_freq = checks.path(filepath, "filepath"), save_freq
+        self.verbose = checks.verbosity(verbose)
+        self.save_best_only = checks.flag(save_best_only, "save_best_only")
+        self.save_weights_only = checks.flag(save_weights_only, "save_weights_only")
+        if initial_value_threshold is not None:
+            checks.number(initial_value_threshold, "initial_value_threshold", -math.inf, math.inf)
         self.initial_value_threshold = initial_value_threshold
         endings = _WEIGHTS if save_weights_only else _MODEL
         if not self.filepath.endswith(endings):

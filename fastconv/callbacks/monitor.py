@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 from fastconv.callbacks.base import Callback, Logs
+from fastconv.checks import number, text
 
 _MODES = ("auto", "min", "max")
 
@@ -21,10 +22,11 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0, best: float | None = None):
         super().__init__()
-        if mode not in _MODES:
+        if text(mode, "mode") not in _MODES:
             warnings.warn(f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.", stacklevel=3)
             mode = "auto"
-        self.monitor, self.mode, self.min_delta, self.best = monitor, mode, abs(min_delta), best
+        self.monitor, self.mode = text(monitor, "monitor"), mode
+        self.min_delta, self.best = abs(number(min_delta, "min_delta")), best
 
     def value(self, logs: Logs | None, purpose: str) -> float | None:
         """The number in the logs; with a warning, None where it is missing."""

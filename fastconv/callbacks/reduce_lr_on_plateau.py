@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from fastconv.callbacks.base import Logs
 from fastconv.callbacks.monitor import Monitor
+from fastconv.checks import fraction, number, verbosity
 
 
 class ReduceLROnPlateau(Monitor):
@@ -13,7 +16,7 @@ class ReduceLROnPlateau(Monitor):
 
     Args:
         monitor: name in the logs.
-        factor: below 1.
+        factor: in [0, 1).
         patience: epochs without an improvement after which the rate is reduced.
         verbose: 1 tells of each reduction.
         mode: "min", "max", or "auto", which asks the loss or metric of that name.
@@ -22,8 +25,8 @@ class ReduceLROnPlateau(Monitor):
         min_lr: the rate never goes below it.
 
     Raises:
-        ValueError: if factor is 1 or more; at the end of the first epoch, if the mode is "auto" and nobody knows which
-            direction is better.
+        ValueError: if an argument is out of range; at the end of the first epoch, if the mode is "auto" and nobody
+            knows which direction is better.
     Source: keras.callbacks.ReduceLROnPlateau.
 
     >>> reduce = ReduceLROnPlateau(monitor="val_loss", factor=0.2, patience=5, min_lr=0.001)
@@ -43,10 +46,9 @@ class ReduceLROnPlateau(Monitor):
         min_lr: float = 0.0,
     ):
         super().__init__(monitor, mode, min_delta)
-        if not factor < 1:
-            raise ValueError(f"factor: expected a number below 1. Received: factor={factor!r}")
-        self.factor, self.patience, self.verbose = factor, patience, verbose
-        self.cooldown, self.min_lr = cooldown, min_lr
+        self.factor, self.patience = fraction(factor, "factor"), number(patience, "patience", 0, math.inf)
+        self.cooldown, self.min_lr = number(cooldown, "cooldown", 0), number(min_lr, "min_lr", 0)
+        self.verbose = verbosity(verbose)
         self.on_train_begin()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:

@@ -15,7 +15,7 @@ class SaveSchedule:
 
     def __init__(self, save_freq: str | int):
         number = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
-        if save_freq != "epoch" and not number:
+        if not number and not (isinstance(save_freq, str) and save_freq == "epoch"):
             raise ValueError(f'save_freq: expected "epoch" or a number of batches. Received: save_freq={save_freq!r}')
         self.by_epoch = save_freq == "epoch"
         self._period = save_freq if number else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastconv.callbacks.base import Callback, Logs
+from fastconv.checks import flag
 
 
 class SwapEMAWeights(Callback):
@@ -21,7 +22,7 @@ class SwapEMAWeights(Callback):
 
     def __init__(self, swap_on_epoch: bool = False):
         super().__init__()
-        self.swap_on_epoch = swap_on_epoch
+        self.swap_on_epoch = flag(swap_on_epoch, "swap_on_epoch")
 
     def _put(self, average: bool) -> None:
         if not getattr(self.model.optimizer, "use_ema", False):

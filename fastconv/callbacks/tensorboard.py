@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv import checks
 from fastconv.callbacks.base import Callback, Logs
 
 
@@ -53,9 +54,15 @@ class TensorBoard(Callback):
         super().__init__()
         for name, value in (("profile_batch", profile_batch), ("embeddings_freq", embeddings_freq)):
             if value:
-                raise ValueError(f"{name}: expected 0. Received: {name}={value!r}")
-        self.log_dir, self.histogram_freq, self.write_graph = os.fspath(log_dir), histogram_freq, write_graph
-        self.write_images, self.write_steps_per_second = write_images, write_steps_per_second
+                raise checks.refused(name, "0", value)
+        self.log_dir, self.histogram_freq = checks.path(log_dir, "log_dir"), histogram_freq
+        if type(histogram_freq) is not int or histogram_freq < 0:
+            raise checks.refused("histogram_freq", "an integer >= 0", histogram_freq)
+        self.write_graph = checks.flag(write_graph, "write_graph")
+        self.write_images = checks.flag(write_images, "write_images")
+        self.write_steps_per_second = checks.flag(write_steps_per_second, "write_steps_per_second")
+        if update_freq not in ("epoch", "batch") and (type(update_freq) is not int or update_freq < 1):
+            raise checks.refused("update_freq", '"epoch", "batch" or a number of batches', update_freq)
         self.update_freq = 1 if update_freq == "batch" else update_freq
         self.profile_batch, self.embeddings_freq = profile_batch, embeddings_freq
         self.embeddings_metadata = embeddings_metadata

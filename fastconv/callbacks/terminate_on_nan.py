@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from fastconv.callbacks.base import Callback, Logs
+from fastconv.checks import flag
 
 
 class TerminateOnNaN(Callback):
@@ -22,7 +23,7 @@ class TerminateOnNaN(Callback):
 
     def __init__(self, raise_error: bool = False):
         super().__init__()
-        self.raise_error = raise_error
+        self.raise_error = flag(raise_error, "raise_error")
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         loss = (logs or {}).get("loss", 0.0)

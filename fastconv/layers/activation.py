@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
-from typing import Any
 
+from fastconv import initializers
+from fastconv.checks import number, refused
 from fastconv.layers.base import Initializer, Layer, Shape
 from fastconv.layers.broadcast import extents
 
@@ -43,7 +43,7 @@ def check_activation(name: str | None) -> str:
     """
     if name is None:
         return "linear"
-    if name not in NAMES:
+    if not isinstance(name, str) or name not in NAMES:
         raise ValueError(f"activation: expected None or one of {list(NAMES)}. Received: activation={name!r}")
     return name
 
@@ -74,12 +74,6 @@ def emit_activation(graph, activation: str, x, name: str):
     return x
 
 
-def _not_negative(value: Any, name: str, none: str = "") -> float:
-    if not isinstance(value, numbers.Real) or not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name}: expected {none}a number >= 0. Received: {name}={value!r}")
-    return float(value)
-
-
 class LeakyReLU(Layer):
     """x where x > 0, else negative_slope * x.
 
@@ -104,7 +98,8 @@ class LeakyReLU(Layer):
         alpha: float | None = None,
     ):
         super().__init__(name, input_shape)
-        self.negative_slope = _not_negative(negative_slope if alpha is None else alpha, "negative_slope")
+        given = {"negative_slope": negative_slope} if alpha is None else {"alpha": alpha}
+        self.negative_slope = number(*given.values(), *given, 0)
 
     def emit(self, graph, x):
         return emit_leaky_relu(graph, x, self.negative_slope, self.name)
@@ -136,9 +131,9 @@ class ReLU(Layer):
         input_shape: Shape | None = None,
     ):
         super().__init__(name, input_shape)
-        self.max_value = None if max_value is None else _not_negative(max_value, "max_value", "None or ")
-        self.negative_slope = _not_negative(negative_slope, "negative_slope")
-        self.threshold = _not_negative(threshold, "threshold")
+        self.max_value = None if max_value is None else number(max_value, "max_value", 0)
+        self.negative_slope = number(negative_slope, "negative_slope", 0)
+        self.threshold = number(threshold, "threshold", 0)
 
     def emit(self, graph, x):
         if self.max_value is None and self.threshold == 0:
@@ -173,8 +168,11 @@ class PReLU(Layer):
         input_shape: Shape | None = None,
     ):
         super().__init__(name, input_shape)
-        self.alpha_initializer = alpha_initializer
-        self.shared_axes = [shared_axes] if isinstance(shared_axes, int) else shared_axes and list(shared_axes)
+        self.alpha_initializer = initializers.checked(alpha_initializer, "alpha_initializer")
+        axes = [shared_axes] if isinstance(shared_axes, int) else shared_axes
+        if axes is not None and not (isinstance(axes, (list, tuple)) and all(isinstance(axis, int) for axis in axes)):
+            raise refused("shared_axes", "an axis counted from 1, or several", shared_axes)
+        self.shared_axes = axes and list(axes)
         self.alpha = None
 
     def build(self, input_shape):
@@ -218,9 +216,7 @@ class ELU(Layer):
 
     def __init__(self, alpha: float = 1.0, name: str | None = None, input_shape: Shape | None = None):
         super().__init__(name, input_shape)
-        if not isinstance(alpha, numbers.Real) or not math.isfinite(alpha):
-            raise ValueError(f"alpha: expected a finite number. Received: alpha={alpha!r}")
-        self.alpha = float(alpha)
+        self.alpha = number(alpha, "alpha")
 
     def emit(self, graph, x):
         return emit_function(graph, x, "elu", (self.alpha,), self.name)

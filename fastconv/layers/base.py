@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastconv import regularizers
-from fastconv.geometry import positive_int
+from fastconv.checks import flag
+from fastconv.geometry import positive_int, sample_shape
 from fastconv.layers import user_layer
 from fastconv.layers.weight import Initializer, Weight, assign_all, initial
 from fastconv.settings import Configurable
@@ -121,8 +122,8 @@ class Layer(Configurable):
     def __init__(self, name: str | None = None, input_shape: Shape | None = None, trainable: bool = True):
         if name is not None and not isinstance(name, str):
             raise ValueError(f"name: expected a string or None. Received: name={name!r}")
-        self.name, self._trainable = name or auto_name(type(self).__name__), bool(trainable)
-        self._first_input_shape = None if input_shape is None else (None, *input_shape)
+        self.name, self._trainable = name or auto_name(type(self).__name__), flag(trainable, "trainable")
+        self._first_input_shape = None if input_shape is None else (None, *sample_shape(input_shape, "input_shape"))
         self.calls: list[Node] = []
         self._weights: list[Weight] = []
 
@@ -219,7 +220,7 @@ class Layer(Configurable):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        self._trainable = flag(value, "trainable")
 
     @property
     def trainable_weights(self) -> list[Weight]:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import numbers
-
-from fastconv import regularizers
+from fastconv import initializers, regularizers
+from fastconv.checks import flag, number, positive
 from fastconv.layers.base import Initializer, Layer, Shape, refuse
 from fastconv.layers.core import channels_of
 from fastconv.layers.kernel import Penalty
@@ -60,16 +59,14 @@ class BatchNormalization(Layer):
         trainable: bool = True,
     ):
         super().__init__(name, input_shape, trainable)
-        if not isinstance(momentum, numbers.Real) or not 0 <= momentum <= 1:
-            raise ValueError(f"momentum: expected a number in [0, 1]. Received: momentum={momentum!r}")
-        if not isinstance(epsilon, numbers.Real) or not epsilon > 0:
-            raise ValueError(f"epsilon: expected a positive number. Received: epsilon={epsilon!r}")
         self.axis = axis
-        self.momentum, self.epsilon = float(momentum), float(epsilon)
-        self.center, self.scale = bool(center), bool(scale)
-        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
-        self.moving_mean_initializer = moving_mean_initializer
-        self.moving_variance_initializer = moving_variance_initializer
+        self.momentum, self.epsilon = number(momentum, "momentum", 0, 1), positive(epsilon, "epsilon")
+        self.center, self.scale = flag(center, "center"), flag(scale, "scale")
+        checked = initializers.checked
+        self.beta_initializer = checked(beta_initializer, "beta_initializer")
+        self.gamma_initializer = checked(gamma_initializer, "gamma_initializer")
+        self.moving_mean_initializer = checked(moving_mean_initializer, "moving_mean_initializer")
+        self.moving_variance_initializer = checked(moving_variance_initializer, "moving_variance_initializer")
         self.beta_regularizer = regularizers.get(beta_regularizer, "beta_regularizer")
         self.gamma_regularizer = regularizers.get(gamma_regularizer, "gamma_regularizer")
         self.beta_constraint = refuse(beta_constraint, "beta_constraint")

@@ -6,7 +6,7 @@ import math
 import numbers
 from collections.abc import Sequence
 
-from fastconv.geometry import positive_int
+from fastconv.geometry import sample_shape
 from fastconv.layers.base import Layer, Node, Shape, Tensor
 
 
@@ -15,11 +15,7 @@ class InputLayer(Layer):
 
     def __init__(self, shape: Sequence[int], name: str | None = None):
         super().__init__(name)
-        try:
-            sizes = tuple(shape)
-        except TypeError:
-            raise ValueError(f"Input: expected shape as a tuple of sizes. Received: shape={shape!r}") from None
-        self.batch_shape = (None, *(positive_int(size, "shape") for size in sizes))
+        self.batch_shape = (None, *sample_shape(shape, "shape"))
         self.built = True
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastconv import geometry, regularizers
+from fastconv import geometry, initializers, regularizers
+from fastconv.checks import flag
 from fastconv.layers.activation import check_activation, emit_activation
 from fastconv.layers.base import Initializer, Layer, Shape, refuse, require_rank
 from fastconv.layers.conv2d import check_dilation
@@ -22,7 +23,7 @@ class _Depthwise(Layer):
         data_format: str | None,
         activation: str | None,
         use_bias: bool,
-        initializers: tuple[Initializer, Initializer],  # of the depthwise kernel and the bias; what follows, too
+        starts: tuple[Initializer, Initializer],  # initializers of the depthwise kernel and the bias; what follows, too
         penalties: tuple[Penalty, Penalty],
         activity_regularizer: None,
         constraints: tuple[None, None],
@@ -38,8 +39,9 @@ class _Depthwise(Layer):
         self.dilation_rate = check_dilation(dilation_rate, self.strides)
         self.depth_multiplier = geometry.positive_int(depth_multiplier, "depth_multiplier")
         self.data_format = geometry.check_data_format(data_format)
-        self.activation, self.use_bias = check_activation(activation), bool(use_bias)
-        self.depthwise_initializer, self.bias_initializer = initializers
+        self.activation, self.use_bias = check_activation(activation), flag(use_bias, "use_bias")
+        self.depthwise_initializer = initializers.checked(starts[0], "depthwise_initializer")
+        self.bias_initializer = initializers.checked(starts[1], "bias_initializer")
         self.depthwise_regularizer = regularizers.get(penalties[0], "depthwise_regularizer")
         self.bias_regularizer = regularizers.get(penalties[1], "bias_regularizer")
         self.activity_regularizer = refuse(activity_regularizer, "activity_regularizer")
@@ -134,14 +136,14 @@ class DepthwiseConv2D(_Depthwise):
         input_shape: Shape | None = None,
         trainable: bool = True,
     ):
-        window, initializers = (kernel_size, strides, padding, dilation_rate), (depthwise_initializer, bias_initializer)
+        window, starts = (kernel_size, strides, padding, dilation_rate), (depthwise_initializer, bias_initializer)
         super().__init__(
             window,
             depth_multiplier,
             data_format,
             activation,
             use_bias,
-            initializers,
+            starts,
             (depthwise_regularizer, bias_regularizer),
             activity_regularizer,
             (depthwise_constraint, bias_constraint),
@@ -225,14 +227,14 @@ class SeparableConv2D(_Depthwise):
         input_shape: Shape | None = None,
         trainable: bool = True,
     ):
-        window, initializers = (kernel_size, strides, padding, dilation_rate), (depthwise_initializer, bias_initializer)
+        window, starts = (kernel_size, strides, padding, dilation_rate), (depthwise_initializer, bias_initializer)
         super().__init__(
             window,
             depth_multiplier,
             data_format,
             activation,
             use_bias,
-            initializers,
+            starts,
             (depthwise_regularizer, bias_regularizer),
             activity_regularizer,
             (depthwise_constraint, bias_constraint),
@@ -241,7 +243,7 @@ class SeparableConv2D(_Depthwise):
             trainable,
         )
         self.filters = geometry.positive_int(filters, "filters")
-        self.pointwise_initializer = pointwise_initializer
+        self.pointwise_initializer = initializers.checked(pointwise_initializer, "pointwise_initializer")
         self.pointwise_regularizer = regularizers.get(pointwise_regularizer, "pointwise_regularizer")
         self.pointwise_constraint = refuse(pointwise_constraint, "pointwise_constraint")
         self.depthwise_kernel = self.pointwise_kernel = None

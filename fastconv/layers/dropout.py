@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-import numbers
-
+from fastconv.checks import number
 from fastconv.layers.base import Layer, Shape
 
 
@@ -24,9 +23,7 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, name: str | None = None, input_shape: Shape | None = None):
         super().__init__(name, input_shape)
-        if not isinstance(rate, numbers.Real) or isinstance(rate, bool) or not 0 <= rate <= 1:
-            raise ValueError(f"rate: expected a number in [0, 1]. Received: rate={rate!r}")
-        self.rate = float(rate)
+        self.rate = number(rate, "rate", 0, 1)
 
     def emit(self, graph, x):
         if not graph.training or self.rate == 0:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv import regularizers
+from fastconv import initializers, regularizers
+from fastconv.checks import flag
 from fastconv.layers.activation import check_activation
 from fastconv.layers.base import Initializer, Layer, Shape, refuse
 
@@ -46,8 +47,9 @@ class KernelLayer(Layer):
         trainable: bool,
     ):
         super().__init__(name, input_shape, trainable)
-        self.activation, self.use_bias = check_activation(activation), bool(use_bias)
-        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.activation, self.use_bias = check_activation(activation), flag(use_bias, "use_bias")
+        self.kernel_initializer = initializers.checked(kernel_initializer, "kernel_initializer")
+        self.bias_initializer = initializers.checked(bias_initializer, "bias_initializer")
         self.kernel_regularizer = regularizers.get(kernel_regularizer, "kernel_regularizer")
         self.bias_regularizer = regularizers.get(bias_regularizer, "bias_regularizer")
         self.activity_regularizer = refuse(activity_regularizer, "activity_regularizer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastconv import geometry
+from fastconv.checks import flag
 from fastconv.layers.base import Layer, Shape, require_rank
 
 
@@ -100,7 +101,7 @@ class _GlobalPooling2D(Layer):
     ):
         super().__init__(name, input_shape)
         self.data_format = geometry.check_data_format(data_format)
-        self.keepdims = bool(keepdims)
+        self.keepdims = flag(keepdims, "keepdims")
 
     def compute_output_shape(self, input_shape):
         require_rank(input_shape, 4, self.name, "(N, H, W, C)")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from fastconv.checks import flag, number
 from fastconv.layers.activation import emit_function
 from fastconv.layers.base import Layer, Shape
 
@@ -32,10 +32,7 @@ class Rescaling(Layer):
 
     def __init__(self, scale: float, offset: float = 0.0, name: str | None = None, input_shape: Shape | None = None):
         super().__init__(name, input_shape)
-        for argument, value in (("scale", scale), ("offset", offset)):
-            if not isinstance(value, numbers.Real) or not math.isfinite(value):
-                raise ValueError(f"{argument}: expected a finite number. Received: {argument}={value!r}")
-        self.scale, self.offset = float(scale), float(offset)
+        self.scale, self.offset = number(scale, "scale"), number(offset, "offset")
 
     def emit(self, graph, x):
         return emit_function(graph, x, "linear", (self.scale, self.offset), self.name)
@@ -78,7 +75,7 @@ class Normalization(Layer):
                 "mean: expected with a variance of its shape, or neither. "
                 f"Received: mean={mean!r}, variance={variance!r}"
             )
-        self.axis, self.invert = axis, bool(invert)
+        self.axis, self.invert = axis, flag(invert, "invert")
         self.mean, self.variance = mean, variance
         self.adapt_mean = self.adapt_variance = None
         self._shape: tuple[int, ...] = ()

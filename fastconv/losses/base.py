@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastconv.checks import text
 from fastconv.labels import check_dtype
 from fastconv.settings import Configurable
 
@@ -33,13 +34,14 @@ class Loss(Configurable):
     state_size = 1  # entries of totals: the sum of the losses, and what a subclass counts besides
 
     def __init__(self, name: str | None = None, reduction: str = "sum_over_batch_size", dtype: str | None = None):
-        if reduction not in _REDUCTIONS:
+        if not isinstance(reduction, str) or reduction not in _REDUCTIONS:
             raise ValueError(
                 f"reduction: expected one of {list(_REDUCTIONS)} (others are not supported). "
                 f"Received: reduction={reduction!r}"
             )
         check_dtype(dtype)
-        self.name, self.reduction, self.dtype = name or type(self).__name__, reduction, dtype
+        self.name = type(self).__name__ if name is None else text(name, "name")
+        self.reduction, self.dtype = reduction, dtype
 
     def target(self, output_shape) -> tuple[tuple, str]:
         """Shape and dtype of the labels for a model output of this shape, batch first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import warnings
 
+from fastconv.checks import flag
 from fastconv.labels import class_numbers, like_output, require
 from fastconv.losses.base import OneStep
 from fastconv.metrics.accuracy import CategoricalAccuracy, SparseCategoricalAccuracy
@@ -26,7 +27,7 @@ class _Crossentropy(OneStep):
             )
         if axis != -1:
             raise ValueError(f"axis: expected -1, the last axis. Received: axis={axis!r}")
-        self.from_logits, self.axis = bool(from_logits), axis
+        self.from_logits, self.axis = flag(from_logits, "from_logits"), axis
         self.label_smoothing = float(label_smoothing)
 
     def _logits(self, graph, output):

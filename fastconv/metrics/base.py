@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastconv.checks import text
 from fastconv.labels import check_dtype, like_output
 from fastconv.settings import Configurable
 
@@ -29,7 +30,7 @@ class Metric(Configurable):
 
     def __init__(self, name: str, dtype: str | None = None):
         check_dtype(dtype)
-        self.name, self.dtype = name, dtype
+        self.name, self.dtype = text(name, "name"), dtype
 
     def target(self, output_shape) -> tuple[tuple, str]:
         """Shape and dtype of the labels, where no loss of the same output says it."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastconv.checks import flag, refused
 from fastconv.metrics.base import Metric, ratio
 
 _EPSILON = 1e-7  # Keras'
@@ -31,7 +32,7 @@ class _AtThresholds(Metric):
     def __init__(self, name, dtype, thresholds: Sequence[float]):
         from fastconv.layers.base import auto_name
 
-        super().__init__(name or auto_name(type(self).__name__), dtype)
+        super().__init__(auto_name(type(self).__name__) if name is None else name, dtype)
         self._thresholds = np.asarray(thresholds, np.float32)
         self.state_size = 2 * (len(self._thresholds) + 1)
 
@@ -47,10 +48,14 @@ class _AtThresholds(Metric):
         return _Confusion(above[0], below[0], above[1], below[1])
 
 
+def _is_share(value) -> bool:
+    return isinstance(value, numbers.Real) and 0 <= value <= 1
+
+
 def _single(thresholds) -> list[float]:
     given = [0.5] if thresholds is None else thresholds
     given = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
-    if len(given) != 1 or not isinstance(given[0], numbers.Real) or not 0 <= given[0] <= 1:
+    if len(given) != 1 or not _is_share(given[0]):
         raise ValueError(
             f"thresholds: expected None or one number from 0 to 1. Received: thresholds={thresholds!r} (several are "
             "several metrics)"
@@ -156,7 +161,9 @@ class AUC(_AtThresholds):
                 f"summation_method: expected one of {list(_HEIGHTS)}. Received: summation_method={summation_method!r}"
             )
         self.thresholds, self.multi_label, self.num_labels = thresholds, multi_label, num_labels
-        self.label_weights, self.from_logits = label_weights, bool(from_logits)
+        self.label_weights, self.from_logits = label_weights, flag(from_logits, "from_logits")
+        if thresholds is not None and (np.ndim(thresholds) != 1 or not all(map(_is_share, thresholds))):
+            raise refused("thresholds", "None or numbers from 0 to 1", thresholds)
         self.num_thresholds = _count(num_thresholds) if thresholds is None else len(thresholds) + 2
         self.curve, self.summation_method = str(curve).upper(), str(summation_method).lower()
         super().__init__(name, dtype, _logits(self._edges()) if self.from_logits else self._edges())
@@ -166,8 +173,6 @@ class AUC(_AtThresholds):
         if self.thresholds is None:
             return _even_edges(self.num_thresholds)
         inner = np.sort(np.asarray(self.thresholds, np.float64))
-        if inner.ndim != 1 or not ((inner >= 0) & (inner <= 1)).all():
-            raise ValueError(f"thresholds: expected numbers from 0 to 1. Received: thresholds={self.thresholds!r}")
         even = np.arange(self.num_thresholds) / (self.num_thresholds - 1)
         if len(inner) and np.allclose([0, *inner, 1], even, atol=_EPSILON):
             return _even_edges(self.num_thresholds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from fastconv.checks import flag
 from fastconv.metrics.base import MeanMetric
 
 
@@ -99,7 +100,7 @@ class BinaryCrossentropy(_OfLoss):
         from fastconv import losses
 
         super().__init__(name, dtype)
-        self.from_logits, self.label_smoothing = bool(from_logits), label_smoothing
+        self.from_logits, self.label_smoothing = flag(from_logits, "from_logits"), label_smoothing
         self._loss = losses.BinaryCrossentropy(from_logits, label_smoothing, name=name)
 
 
@@ -136,7 +137,7 @@ class CategoricalCrossentropy(_OfClasses):
         from fastconv import losses
 
         super().__init__(name, dtype)
-        self.from_logits, self.label_smoothing, self.axis = bool(from_logits), label_smoothing, axis
+        self.from_logits, self.label_smoothing, self.axis = flag(from_logits, "from_logits"), label_smoothing, axis
         self._loss = losses.CategoricalCrossentropy(from_logits, label_smoothing, axis, name=name)
 
     def emit(self, graph, output, target, sample_weight, at):
@@ -165,7 +166,7 @@ class SparseCategoricalCrossentropy(_OfClasses):
         from fastconv import losses
 
         super().__init__(name, dtype)
-        self.from_logits, self.ignore_class, self.axis = bool(from_logits), ignore_class, axis
+        self.from_logits, self.ignore_class, self.axis = flag(from_logits, "from_logits"), ignore_class, axis
         self._loss = losses.SparseCategoricalCrossentropy(from_logits, ignore_class, axis, name=name)
 
     def emit(self, graph, output, target, sample_weight, at):

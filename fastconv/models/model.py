@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from fastconv.checks import flag
 from fastconv.layers.base import Layer, auto_name
 from fastconv.layers.weight import Weight
 from fastconv.models import structure
@@ -92,7 +93,7 @@ class Model(Trainer, Layer):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        self._trainable = flag(value, "trainable")
         for layer in self.layers:
             layer.trainable = self._trainable
 

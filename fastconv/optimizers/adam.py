@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from fastconv.optimizers.base import LearningRate, Optimizer, fraction, learning_rate_of, positive, step_of
+from fastconv.checks import flag, fraction, positive
+from fastconv.optimizers.base import LearningRate, Optimizer, learning_rate_of, step_of
 
 
 class Adam(Optimizer):
@@ -46,7 +47,7 @@ class Adam(Optimizer):
         refused = loss_scale_factor, gradient_accumulation_steps
         super().__init__(learning_rate, weight_decay, *clips, *averages, *refused, name)
         self.beta_1, self.beta_2 = fraction(beta_1, "beta_1"), fraction(beta_2, "beta_2")
-        self.epsilon, self.amsgrad = positive(epsilon, "epsilon"), bool(amsgrad)
+        self.epsilon, self.amsgrad = positive(epsilon, "epsilon"), flag(amsgrad, "amsgrad")
         self.slots = ("m", "v", "v_hat") if self.amsgrad else ("m", "v")
 
     def emit_update(self, graph, w, dw) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from fastconv.checks import flag, number, positive, text
 from fastconv.optimizers.schedules import LearningRateSchedule, checked_rate
 from fastconv.settings import Configurable
 
@@ -60,7 +59,7 @@ class Optimizer(Configurable):
         gradient_accumulation_steps: int | None = None,
         name: str | None = None,
     ):
-        self.name = name or type(self).__name__.lower()
+        self.name = type(self).__name__.lower() if name is None else text(name, "name")
         self._learning_rate: LearningRate = 0.0
         self.learning_rate = learning_rate
         self.weight_decay = None if weight_decay is None else number(weight_decay, "weight_decay", 0)
@@ -70,7 +69,7 @@ class Optimizer(Configurable):
         self.clipnorm, self.clipvalue, self.global_clipnorm = (
             None if value is None else positive(value, key) for key, value in clips.items()
         )
-        self.use_ema, self.ema_momentum = bool(use_ema), number(ema_momentum, "ema_momentum", 0, 1)
+        self.use_ema, self.ema_momentum = flag(use_ema, "use_ema"), number(ema_momentum, "ema_momentum", 0, 1)
         self.ema_overwrite_frequency = ema_overwrite_frequency
         if ema_overwrite_frequency is not None:
             _at_least_1(ema_overwrite_frequency, "ema_overwrite_frequency")
@@ -208,27 +207,6 @@ def _constant(graph, ranges):
 
 
 # ---- checks of arguments ----
-
-
-def number(value, name: str, lowest: float, highest: float = math.inf) -> float:
-    """`value` as a float in [lowest, highest]."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not lowest <= value <= highest:
-        wanted = f"in [{lowest}, {highest}]" if highest < math.inf else f">= {lowest}"
-        raise ValueError(f"{name}: expected a number {wanted}. Received: {name}={value!r}")
-    return float(value)
-
-
-def fraction(value, name: str) -> float:
-    """`value` as a float in [0, 1)."""
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 <= value < 1:
-        raise ValueError(f"{name}: expected a number in [0, 1). Received: {name}={value!r}")
-    return float(value)
-
-
-def positive(value, name: str) -> float:
-    if not isinstance(value, numbers.Real) or isinstance(value, bool) or not 0 < value < math.inf:
-        raise ValueError(f"{name}: expected a positive number. Received: {name}={value!r}")
-    return float(value)
 
 
 def _at_least_1(value, name: str) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from fastconv.optimizers.base import LearningRate, Optimizer, fraction, learning_rate_of, positive
+from fastconv.checks import flag, fraction, positive
+from fastconv.optimizers.base import LearningRate, Optimizer, learning_rate_of
 
 
 class RMSprop(Optimizer):
@@ -45,7 +46,7 @@ class RMSprop(Optimizer):
         refused = loss_scale_factor, gradient_accumulation_steps
         super().__init__(learning_rate, weight_decay, *clips, *averages, *refused, name)
         self.rho, self.momentum = fraction(rho, "rho"), fraction(momentum, "momentum")
-        self.epsilon, self.centered = positive(epsilon, "epsilon"), bool(centered)
+        self.epsilon, self.centered = positive(epsilon, "epsilon"), flag(centered, "centered")
         self.slots = ("velocity", *("momentum_buffer",) * bool(momentum), *("average",) * self.centered)
 
     def emit_update(self, graph, w, dw) -> None:

@@ -6,6 +6,9 @@ import bisect
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
+from fastconv.checks import flag, number, positive, refused, text
 from fastconv.settings import Configurable
 
 
@@ -15,7 +18,10 @@ def checked_rate(value) -> float:
     Raises:
         ValueError: unless it is a finite number >= 0.
     """
-    rate = float(value)
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        rate = math.nan
     if not (math.isfinite(rate) and rate >= 0):
         raise ValueError(f"learning_rate: expected a finite number >= 0. Received: learning_rate={value!r}")
     return rate
@@ -64,8 +70,9 @@ class ExponentialDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "ExponentialDecay",
     ):
-        self.initial_learning_rate, self.decay_steps = initial_learning_rate, _positive(decay_steps, "decay_steps")
-        self.decay_rate, self.staircase, self.name = decay_rate, staircase, name
+        self.initial_learning_rate = number(initial_learning_rate, "initial_learning_rate", 0)
+        self.decay_steps, self.decay_rate = _steps(decay_steps, "decay_steps"), number(decay_rate, "decay_rate")
+        self.staircase, self.name = flag(staircase, "staircase"), text(name, "name")
 
     def __call__(self, step):
         periods = step // self.decay_steps if self.staircase else step / self.decay_steps
@@ -97,8 +104,9 @@ class InverseTimeDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "InverseTimeDecay",
     ):
-        self.initial_learning_rate, self.decay_steps = initial_learning_rate, _positive(decay_steps, "decay_steps")
-        self.decay_rate, self.staircase, self.name = decay_rate, staircase, name
+        self.initial_learning_rate = number(initial_learning_rate, "initial_learning_rate", 0)
+        self.decay_steps, self.decay_rate = _steps(decay_steps, "decay_steps"), number(decay_rate, "decay_rate")
+        self.staircase, self.name = flag(staircase, "staircase"), text(name, "name")
 
     def __call__(self, step):
         periods = step // self.decay_steps if self.staircase else step / self.decay_steps
@@ -122,13 +130,14 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     """
 
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"):
+        boundaries, values = _numbers(boundaries, "boundaries"), _numbers(values, "values")
         if len(boundaries) != len(values) - 1:
             raise ValueError(
                 f"values: expected one more than boundaries, {len(boundaries) + 1}. Received: {len(values)} values"
             )
-        if list(boundaries) != sorted(boundaries):
+        if boundaries != sorted(boundaries):
             raise ValueError(f"boundaries: expected ascending numbers. Received: boundaries={boundaries!r}")
-        self.boundaries, self.values, self.name = boundaries, values, name
+        self.boundaries, self.values, self.name = boundaries, values, text(name, "name")
 
     def __call__(self, step):
         return self.values[bisect.bisect_left(self.boundaries, step)]
@@ -161,8 +170,10 @@ class PolynomialDecay(LearningRateSchedule):
         cycle: bool = False,
         name: str = "PolynomialDecay",
     ):
-        self.initial_learning_rate, self.decay_steps = initial_learning_rate, _positive(decay_steps, "decay_steps")
-        self.end_learning_rate, self.power, self.cycle, self.name = end_learning_rate, power, cycle, name
+        self.initial_learning_rate = number(initial_learning_rate, "initial_learning_rate", 0)
+        self.decay_steps = _steps(decay_steps, "decay_steps")
+        self.end_learning_rate = number(end_learning_rate, "end_learning_rate", 0)
+        self.power, self.cycle, self.name = number(power, "power"), flag(cycle, "cycle"), text(name, "name")
 
     def __call__(self, step):
         steps = self.decay_steps * max(1, math.ceil(step / self.decay_steps)) if self.cycle else self.decay_steps
@@ -198,8 +209,11 @@ class CosineDecay(LearningRateSchedule):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ):
-        self.initial_learning_rate, self.decay_steps = initial_learning_rate, _positive(decay_steps, "decay_steps")
-        self.alpha, self.name, self.warmup_target, self.warmup_steps = alpha, name, warmup_target, warmup_steps
+        self.initial_learning_rate = number(initial_learning_rate, "initial_learning_rate", 0)
+        self.decay_steps = _steps(decay_steps, "decay_steps")
+        self.warmup_target = None if warmup_target is None else number(warmup_target, "warmup_target", 0)
+        self.alpha, self.name = number(alpha, "alpha"), text(name, "name")
+        self.warmup_steps = warmup_steps if warmup_steps == 0 else _steps(warmup_steps, "warmup_steps")
 
     def __call__(self, step):
         top, begin = self.initial_learning_rate, 0
@@ -239,11 +253,10 @@ class CosineDecayRestarts(LearningRateSchedule):
         alpha: float = 0.0,
         name: str = "SGDRDecay",
     ):
-        self.initial_learning_rate = initial_learning_rate
-        self.first_decay_steps = _positive(first_decay_steps, "first_decay_steps")
-        if not t_mul >= 1:
-            raise ValueError(f"t_mul: expected a number >= 1. Received: t_mul={t_mul!r}")
-        self.t_mul, self.m_mul, self.alpha, self.name = t_mul, m_mul, alpha, name
+        self.initial_learning_rate = number(initial_learning_rate, "initial_learning_rate", 0)
+        self.first_decay_steps = _steps(first_decay_steps, "first_decay_steps")
+        self.t_mul, self.m_mul, self.alpha = number(t_mul, "t_mul", 1), number(m_mul, "m_mul"), number(alpha, "alpha")
+        self.name = text(name, "name")
 
     def __call__(self, step):
         length, restarts, within = self.first_decay_steps, 0, step  # of the period that the step is in
@@ -285,13 +298,11 @@ class OneCycle(LearningRateSchedule):
         final_factor: float = 1e4,
         name: str = "OneCycle",
     ):
-        self.max_learning_rate, self.total_steps = max_learning_rate, _positive(total_steps, "total_steps")
-        if not 0 <= warmup_fraction <= 1:
-            raise ValueError(
-                f"warmup_fraction: expected a number in [0, 1]. Received: warmup_fraction={warmup_fraction!r}"
-            )
-        self.warmup_fraction, self.initial_factor = warmup_fraction, initial_factor
-        self.final_factor, self.name = final_factor, name
+        self.max_learning_rate = number(max_learning_rate, "max_learning_rate", 0)
+        self.total_steps = _steps(total_steps, "total_steps")
+        self.warmup_fraction = number(warmup_fraction, "warmup_fraction", 0, 1)
+        self.initial_factor = positive(initial_factor, "initial_factor")
+        self.final_factor, self.name = positive(final_factor, "final_factor"), text(name, "name")
 
     def __call__(self, step):
         first = self.max_learning_rate / self.initial_factor
@@ -309,7 +320,16 @@ def _half_cosine(fraction: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * fraction))
 
 
-def _positive(value, name: str):
-    if not value > 0:
-        raise ValueError(f"{name}: expected a positive number. Received: {name}={value!r}")
+def _numbers(values, name: str) -> list:
+    """`values` as a list, its numbers as they are."""
+    if not isinstance(values, (list, tuple, np.ndarray)):
+        raise refused(name, "a list of numbers", values)
+    for value in values:
+        number(value, name)
+    return list(values)
+
+
+def _steps(value, name: str):
+    """`value` as it is, an int where it was one."""
+    positive(value, name)
     return value

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from fastconv.optimizers.base import LearningRate, Optimizer, fraction, learning_rate_of
+from fastconv.checks import flag, fraction
+from fastconv.optimizers.base import LearningRate, Optimizer, learning_rate_of
 
 
 class SGD(Optimizer):
@@ -41,7 +42,7 @@ class SGD(Optimizer):
         clips, averages = (clipnorm, clipvalue, global_clipnorm), (use_ema, ema_momentum, ema_overwrite_frequency)
         refused = loss_scale_factor, gradient_accumulation_steps
         super().__init__(learning_rate, weight_decay, *clips, *averages, *refused, name)
-        self.momentum, self.nesterov = fraction(momentum, "momentum"), bool(nesterov)
+        self.momentum, self.nesterov = fraction(momentum, "momentum"), flag(nesterov, "nesterov")
         self.slots = ("velocity",) if self.momentum else ()
 
     def emit_update(self, graph, w, dw) -> None:

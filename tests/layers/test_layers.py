@@ -102,22 +102,22 @@ def test_output_shapes(layer, shape, expected):
         (lambda: layers.Dense("ten"), r"units='ten'"),
         (lambda: layers.Dropout(1.5), r"rate=1.5"),
         (lambda: layers.LeakyReLU(-0.1), r"negative_slope=-0.1"),
-        (lambda: layers.ReLU(max_value=-1), r"max_value: expected None or a number >= 0. Received: max_value=-1"),
-        (lambda: layers.ReLU(negative_slope=None), r"negative_slope: expected a number >= 0"),
+        (lambda: layers.ReLU(max_value=-1), r"max_value: expected a finite number >= 0. Received: max_value=-1"),
+        (lambda: layers.ReLU(negative_slope=None), r"negative_slope: expected a finite number >= 0"),
         (lambda: layers.ReLU(threshold=-0.5), r"threshold=-0.5"),
         (lambda: layers.ELU("1"), r"alpha: expected a finite number. Received: alpha='1'"),
         (lambda: layers.BatchNormalization(momentum=1.5), r"momentum=1.5"),
         (lambda: layers.BatchNormalization(epsilon=0), r"epsilon=0"),
         (lambda: layers.Activation("sotfmax"), r"softmax.*sotfmax"),
         (lambda: layers.Input((32, 0, 3)), r"shape=0"),
-        (lambda: layers.Input(32), r"shape as a tuple of sizes.*32"),
-        (lambda: layers.Dense(3, kernel_initializer="glorot"), r"initializer: expected"),
+        (lambda: layers.Input(32), r"shape: expected sizes, such as .*shape=32"),
+        (lambda: layers.Dense(3, kernel_initializer="glorot"), r"kernel_initializer: expected"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         layer = make()
-        layer(layers.Input((4,)))  # initializers are looked up when weights are made
+        layer(layers.Input((4,)))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,104 @@
+"""Every public class refuses what means nothing in any of its arguments, at once and in the same words."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from fastconv import callbacks, initializers, layers, losses, metrics, optimizers, regularizers
+
+MODULES = (callbacks, initializers, layers, losses, metrics, optimizers, optimizers.schedules, regularizers)
+REQUIRED = {  # arguments without a default
+    "activation": "relu",
+    "backup_dir": "backup",
+    "boundaries": [1],
+    "decay_rate": 0.5,
+    "decay_steps": 10,
+    "filename": "log.csv",
+    "filepath": "model.keras",
+    "filters": 4,
+    "first_decay_steps": 10,
+    "height": 4,
+    "height_factor": 0.1,
+    "initial_learning_rate": 0.1,
+    "kernel_size": 3,
+    "max_learning_rate": 0.1,
+    "rate": 0.5,
+    "scale": 2.0,
+    "schedule": lambda epoch, rate: rate,
+    "shape": (8,),
+    "target_shape": (4,),
+    "total_steps": 10,
+    "units": 4,
+    "values": [0.1, 0.2],
+    "width": 4,
+    "width_factor": 0.1,
+}
+BASES = ("Callback", "CallbackList", "LambdaCallback", "LearningRateSchedule", "Loss", "Metric", "Optimizer")
+UNUSED = ("embeddings_metadata",)  # taken for Keras' sake and never looked at
+AT_BUILD = ("axis", "mean", "variance")  # the input's shape says what they mean
+
+
+class Meaningless:
+    """No number, string, sequence, path or callable."""
+
+    def __repr__(self):
+        return "<meaningless>"
+
+
+def public_classes():
+    for module in MODULES:
+        found = {name: value for name, value in vars(module).items() if inspect.isclass(value) and name[0] != "_"}
+        for name, cls in found.items():
+            if cls.__module__.startswith(module.__name__) and name not in BASES:
+                yield cls
+
+
+def arguments():
+    for cls in dict.fromkeys(public_classes()):
+        parameters = [p for p in inspect.signature(cls).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+        for parameter in parameters:
+            if parameter.name not in (*UNUSED, *AT_BUILD):
+                given = {p.name: REQUIRED[p.name] for p in parameters if p.default is p.empty}
+                yield pytest.param(cls, given, parameter.name, id=f"{cls.__name__}-{parameter.name}")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.Dense(4, use_bias="False"), "use_bias: expected True or False. Received: use_bias='False'"),
+        (lambda: layers.Dense(4, input_shape=4), "input_shape: expected sizes, such as .*input_shape=4"),
+        (lambda: layers.Dense(4, input_shape=(4, None)), "input_shape: expected a positive integer"),
+        (lambda: layers.Dropout(10**400), r"rate: expected a number in \[0, 1\]"),
+        (lambda: layers.ELU(float("nan")), "alpha: expected a finite number. Received: alpha=nan"),
+        (lambda: layers.BatchNormalization(epsilon=True), "epsilon: expected a positive number"),
+        (lambda: callbacks.EarlyStopping(patience=-1), "patience: expected a number >= 0. Received: patience=-1"),
+        (lambda: callbacks.EarlyStopping(min_delta=float("inf")), "min_delta: expected a finite number"),
+        (lambda: callbacks.ReduceLROnPlateau(factor=1), r"factor: expected a number in \[0, 1\). Received: factor=1"),
+        (lambda: callbacks.CSVLogger(""), "filename: expected a path. Received: filename=''"),
+        (lambda: callbacks.CSVLogger(b"log.csv"), "filename: expected a path"),
+        (lambda: callbacks.CSVLogger("log.csv", separator=", "), "separator: expected one character"),
+        (lambda: callbacks.LearningRateScheduler(0.1), "schedule: expected a function .*schedule=0.1"),
+        (lambda: metrics.AUC(thresholds=[[0.5]]), "thresholds: expected None or numbers from 0 to 1"),
+        (lambda: optimizers.SGD(optimizers.schedules.CosineDecay("0.1", 10)), "initial_learning_rate='0.1'"),
+        (lambda: optimizers.SGD(lambda: None).learning_rate, "learning_rate: expected .*learning_rate=None"),
+    ],
+)
+def test_what_is_nearly_right_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_what_means_something_is_taken(tmp_path):
+    assert callbacks.EarlyStopping(patience=float("inf"), baseline=-float("inf"), verbose=True).verbose == 1
+    assert callbacks.ModelCheckpoint(tmp_path / "m.keras", initial_value_threshold=float("inf")).best == float("inf")
+    assert layers.Dense(4, use_bias=np.bool_(False)).use_bias is False
+    assert layers.Dense(4, use_bias=1, input_shape=[np.int64(3)]).first_input_shape == (None, 3)
+
+
+@pytest.mark.parametrize(("cls", "given", "argument"), list(arguments()))
+def test_a_constructor_refuses_what_means_nothing(cls, given, argument):
+    if cls is callbacks.TensorBoard:
+        pytest.importorskip("tensorboardX", reason="tensorboardX is not installed: TensorBoard is not made")
+    with pytest.raises(ValueError, match=rf"{argument}: expected .*Received: .*<meaningless>"):
+        cls(**{**given, argument: Meaningless()})
