@@ -1,5 +1,6 @@
 """The program as a whole: what is the same for all commands."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 
 import fastconv
 from fastconv import config
+from fastconv.cli.console import say_json
 from fastconv.models.networks import NETWORKS
 
 
@@ -49,3 +51,8 @@ def test_help_imports_no_heavy_library(tmp_path):
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_json_has_no_nan(capsys):
+    say_json({"loss": [1.5, float("nan")], "best": float("inf")})
+    assert json.loads(capsys.readouterr().out) == {"loss": [1.5, None], "best": None}
