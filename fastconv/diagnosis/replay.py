@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from fastconv.diagnosis import causes
 from fastconv.diagnosis.report import LayerRange, NonFiniteReport
-from fastconv.diagnosis.trace import Finding, Trace, trace, weight_at
+from fastconv.diagnosis.trace import Finding, Trace, weight_at
 from fastconv.models import loops
 from fastconv.models.watched import Taken
 from fastconv.plan.executor import Executor
@@ -54,7 +53,8 @@ def explain(executor: Executor, snapshot: Snapshot, taken: list[Taken]) -> NonFi
                     break
                 report = _report(executor, step, now, last, before)
                 report.losses = losses
-                report.causes = causes.of_step(now, last, _change(earlier, before) if i else None, report)
+                change = _change(earlier, before, taken[i - 1].rate) if i else None
+                report.causes = causes.of_step(now, last, change, step.rate, losses)
                 return report
     except MemoryError:  # for two more copies
         pass
@@ -87,7 +87,6 @@ def _traced(executor: Executor, before: Snapshot, step: Taken, plans: list[Calla
     It is looked at in the first of the plans that fits into memory and shows a non-finite value; unfused steps are
     those of the layers, but it may be that only fused ones make the value.
     """
-    seen = Trace()
     for plan_of in plans:
         before.restore()
         try:
@@ -95,7 +94,7 @@ def _traced(executor: Executor, before: Snapshot, step: Taken, plans: list[Calla
         except MemoryError:
             continue
         loops.fill(plan, step.samples, step.numbers)
-        seen = trace(executor, plan, step.rate)
+        seen = Trace(executor, plan, step.indexes).run(step.rate)
         executor.clear_gradients()
         if seen.finding is not None:
             break
@@ -115,8 +114,8 @@ def _report(executor: Executor, step: Taken, now: Trace, last: Trace | None, bef
     report = NonFiniteReport(finding.tensor, finding.layer, finding.name, count + 1, count, *at)
     report.op, report.values, report.learning_rate = finding.op, finding.values, step.rate
     report.batch_samples = numbers
-    report.samples = numbers if finding.rows is None else numbers[finding.rows]
-    report.input_max = now.input_max
+    report.samples = finding.samples
+    report.input_max = now.input.value if now.input else None
     report.ranges = [
         LayerRange(
             layer,
@@ -131,30 +130,28 @@ def _report(executor: Executor, step: Taken, now: Trace, last: Trace | None, bef
     return report
 
 
-def _change(earlier: Snapshot, before: Snapshot) -> tuple[str, float]:
-    """The kernel that the step between changed most, and the size of the change relative to its own."""
-    old, new = earlier.weights(), before.weights()
+def _change(earlier: Snapshot, before: Snapshot, rate: float) -> causes.Change:
+    """What the step between changed most."""
+    old, new = ({path: w.astype(np.float64) for path, w in of.weights().items()} for of in (earlier, before))
     shares = {
-        path: float(np.linalg.norm(new[path].astype(np.float64) - old[path]) / max(np.linalg.norm(old[path]), 1e-30))
+        path: float(np.linalg.norm(new[path] - old[path]) / max(np.linalg.norm(old[path]), 1e-30))
         for path in old
         if old[path].ndim > 1
     }
     path = max(shares, key=shares.get, default="")
-    return path, shares.get(path, 0.0)
+    return causes.Change(path, shares.get(path, 0.0), rate)
 
 
 def _in_state(executor: Executor) -> Finding:
     """The first weight, moving statistic or slot of the optimizer that is not finite."""
+    none = np.zeros(0, np.int64)
     for weight in executor.store.weights:
         bad = ~np.isfinite(weight.array)
         if bad.any():
-            return Finding("weight", weight.layer_name, weight.path, None, (int(bad.sum()), bad.size), None)
-    found: Any = None
-    for name, array in executor.arrays.items():
-        bad = ~np.isfinite(executor.memory.download(array))
-        if bad.any():
-            weight = weight_at(executor, int(bad.argmax()))
-            values = (int(bad.sum()), bad.size)
-            found = Finding("optimizer state", weight.layer_name, f"{name} of {weight.path}", None, values, None)
-            break
-    return found
+            tensor = "weight" if weight.trainable else "moving statistic"
+            return Finding(tensor, weight.layer_name, weight.path, None, (int(bad.sum()), bad.size), none)
+    arrays = {name: ~np.isfinite(executor.memory.download(array)) for name, array in executor.arrays.items()}
+    name = next(name for name, bad in arrays.items() if bad.any())
+    weight, bad = weight_at(executor, arrays[name])
+    values = (int(bad.sum()), bad.size)
+    return Finding("optimizer state", weight.layer_name, f"{name} of {weight.path}", None, values, none)

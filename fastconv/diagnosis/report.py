@@ -50,8 +50,8 @@ class NonFiniteReport:
     """The first value of a training that is NaN or infinite, in the order of computation.
 
     Attributes:
-        tensor: what it is in: "input", "label", "sample weight", "weight", "activation", "loss", "gradient" or
-            "optimizer state".
+        tensor: what it is in: "input", "label", "sample weight", "weight", "moving statistic", "activation", "loss",
+            "gradient" or "optimizer state".
         layer: the name of the layer; None of labels, sample weights and the loss, or where the step could not be
             repeated.
         name: of the tensor, as in "output of dense" or "dense/kernel".
@@ -61,7 +61,8 @@ class NonFiniteReport:
         epoch: from 0, as callbacks count.
         batch: of the epoch, from 0.
         samples: numbers of the samples (in x as `fit` got it; in the batch, where x gives batches) whose part of the
-            tensor is not finite; all of the batch where the tensor has no part for each sample.
+            tensor is not finite. Where it comes from all of the batch: those whose numbers are not small beside
+            others'.
         batch_samples: of all samples of the batch.
         ranges: of the layers, in the order of computation.
         input_max: largest absolute value that the first layer with weights reads; None if there is none.
@@ -123,12 +124,13 @@ class NonFiniteReport:
 
     def _range_text(self) -> str:
         """The layer's own numbers, or those of the largest activations before where it has none."""
-        kind = "gradient" if self.tensor == "gradient" else "activation"
+        kind = "gradient" if self.tensor in ("gradient", "weight", "optimizer state") else "activation"
         known = [r for r in self.ranges if getattr(r, kind) is not None and np.isfinite(getattr(r, kind))]
-        text = ", ".join(f"{r.layer} {getattr(r, kind):.2g}" for r in known[-4:])
+        last = known[3::-1] if kind == "gradient" else known[-4:]  # gradients are computed from the end
+        text = ", ".join(f"{r.layer} {getattr(r, kind):.2g}" for r in last)
         own = next((r for r in self.ranges if r.layer == self.layer), None)
         before = getattr(own, f"{kind}_before", None) if own else None
-        parts = [f"Largest {kind}s computed before it: {text}." if text else ""]
+        parts = [f"Largest {kind}s of the layers before: {text}." if text else ""]
         if before is not None:
             parts.append(f"In the step before, {self.layer} had {before:.2g}.")
         return " ".join(part for part in parts if part) or "No tensor was computed before it."

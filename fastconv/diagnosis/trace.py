@@ -13,17 +13,19 @@ from fastconv.plan.plan import Plan
 _PER_CHANNEL = ("mean", "rstd", "coefficients")  # arguments, or ends of their names, that have no axis of samples
 # It moves values, and writes a part of a buffer whose rest may hold anything until the next such step.
 _COPIES = ("copy_columns",)
+# A sample has a part in a value that is not its own if its largest number is at least this share of the batch's.
+_PART = 1e-3
 
 
 class Finding(NamedTuple):
-    """A tensor with values that are not finite; the attributes as of `NonFiniteReport`, `rows` of the batch."""
+    """A tensor with values that are not finite; the attributes as of `NonFiniteReport`."""
 
     tensor: str
     layer: str | None
     name: str
     op: str | None
     values: tuple[int, int]
-    rows: np.ndarray | None  # None where it has no axis of samples
+    samples: np.ndarray
 
 
 class Stage(NamedTuple):
@@ -35,136 +37,170 @@ class Stage(NamedTuple):
     largest: float
 
 
+class Peak(NamedTuple):
+    """The largest absolute value of something given, and its sample; `outlier` if it has most others by far."""
+
+    value: float
+    sample: int
+    outlier: bool
+
+
 class Trace:
-    """What `trace` saw.
+    """A training step, call by call.
+
+    Args:
+        executor: that trains.
+        plan: with the batch in its slots.
+        samples: their numbers.
 
     Attributes:
         finding: the first tensor with a value that is not finite, or None.
         stages: the layers' steps of the forward pass.
         activations, gradients: by layer, the largest absolute values.
-        input_max: largest absolute value that the first layer with a kernel reads.
-        target_max: likewise of the labels that are no numbers of classes.
+        input, target: of what the first layer with a kernel reads, and of labels that are no numbers of classes.
     """
 
-    def __init__(self):
+    def __init__(self, executor: Executor, plan: Plan, samples: np.ndarray):
+        self._executor, self._memory, self._plan, self._samples = executor, executor.memory, plan, samples
+        self._backward = False  # or behind it: after the first step that is no layer's, a loss
         self.finding: Finding | None = None
         self.stages: list[Stage] = []
         self.activations: dict[str, float] = {}
         self.gradients: dict[str, float] = {}
-        self.input_max: float | None = None
-        self.target_max = 0.0
+        self.input: Peak | None = None
+        self.target: Peak | None = None
 
+    def run(self, rate: float) -> Trace:
+        """Takes the step, which counts, up to the first value that is not finite."""
+        self._executor.train_step(self._plan, self._run, rate)
+        return self
 
-def trace(executor: Executor, plan: Plan, rate: float) -> Trace:
-    """Runs a training step on the batch that is in the slots of `plan`, up to the first value that is not finite.
+    def _run(self) -> None:
+        self._look_at_slots()
+        for step, call in zip(self._plan.steps, self._plan.calls, strict=True):
+            if self.finding is not None:
+                return
+            self._backward = self._backward or step.layer is None
+            if self.input is None and not self._backward and "w" in step.reads:
+                name = "x" if "x" in step.reads else "dy"  # of a transposed convolution
+                self.input = self._peak(self._values(call, name, step.reads[name]))
+            with self._memory.at_work():
+                call()
+            self._look_at(step, call)
 
-    The step counts and changes the weights, if it gets so far.
-    """
-    seen = Trace()
-    executor.train_step(plan, lambda: _run(executor, plan, seen), rate)
-    return seen
+    def _look_at_slots(self) -> None:
+        """Inputs, labels, weights of samples."""
+        graph = self._plan.graph
+        kinds = [("input", f"input {i}") for i in range(len(graph.inputs))]
+        kinds += [("label", f"the labels of output {i}") for i in range(len(graph.targets))]
+        kinds += [("sample weight", "the sample weights")] * (len(graph.slots) - len(kinds))
+        for (tensor, name), slot in zip(kinds, self._plan.slots, strict=True):
+            values = self._memory.download(slot)
+            if values.dtype.kind != "f":
+                continue
+            peak = self._peak(values) if tensor == "label" else None
+            if peak is not None and (self.target is None or peak.value > self.target.value):
+                self.target = peak
+            bad = ~np.isfinite(values)
+            if bad.any() and self.finding is None:
+                self.finding = Finding(tensor, None, name, None, _count(bad), self._samples[_rows(bad)])
 
-
-def _run(executor: Executor, plan: Plan, seen: Trace) -> None:
-    memory, graph = executor.memory, plan.graph
-    seen.finding = _in_slots(plan, memory, seen)
-    backward = False
-    for step, call in zip(plan.steps, plan.calls, strict=True):
-        if seen.finding is not None:
-            return
-        backward = backward or step.layer is None
-        if not backward and seen.input_max is None and _has_kernel(step):
-            seen.input_max = _largest(_numbers(step.reads["x"], memory.download(call.keywords["x"])))
-        with memory.at_work():
-            call()
+    def _look_at(self, step: Step, call: Any) -> None:
         largest = 0.0
         for name, buffer in step.writes.items():
             if name == "workspace" or step.op in _COPIES:
                 continue
-            values = _numbers(buffer, memory.download(call.keywords[name]))
+            values = self._values(call, name, buffer)
             if values.dtype.kind != "f" or not values.size:
                 continue
-            if buffer.root is graph.totals:
-                values = _of_losses(executor.objective, buffer, values)
+            if buffer.root is self._plan.graph.totals:
+                values = self._of_losses(buffer, values)
             elif buffer.kind != "weight":
                 largest = max(largest, _largest(values), key=_rank)
-            if seen.finding is None and not np.isfinite(values).all():
-                seen.finding = _finding(executor, plan, step, name, values, backward)
-        if step.layer is not None:
-            by_layer = seen.gradients if backward else seen.activations
-            by_layer[step.layer] = max(by_layer.get(step.layer, 0.0), largest, key=_rank) if backward else largest
-            if not backward:
-                norm = step.op.startswith("batchnorm")
-                seen.stages.append(Stage(step.layer, _has_kernel(step), norm, largest))
+            if self.finding is None and not np.isfinite(values).all():
+                self.finding = self._found(step, call, name, ~np.isfinite(values))
+        if step.layer is None:
+            return
+        if self._backward:
+            self.gradients[step.layer] = max(self.gradients.get(step.layer, 0.0), largest, key=_rank)
+        else:
+            self.activations[step.layer] = largest
+            self.stages.append(Stage(step.layer, "w" in step.reads, step.op.startswith("batchnorm"), largest))
+
+    def _found(self, step: Step, call: Any, argument: str, bad: np.ndarray) -> Finding:
+        buffer, layer = step.writes[argument], step.layer
+        owner = buffer.root.owner
+        if buffer.root is self._plan.graph.totals:
+            tensor, name = "loss", "the loss"
+        elif buffer.kind == "state":
+            tensor = {"w": "weight", "dw": "gradient"}.get(buffer.name, "optimizer state")
+            weight, bad = weight_at(self._executor, bad)
+            layer, name = weight.layer_name, weight.path
+            if tensor != "weight":
+                name = f"{'the gradient' if tensor == 'gradient' else buffer.name} of {name}"
+        elif buffer.kind == "weight":
+            tensor, name = "moving statistic", owner.path
+        elif owner is not None:
+            tensor, name = "gradient", f"the gradient of {owner.path}"
+        elif argument.endswith(_PER_CHANNEL):
+            tensor, name = "gradient" if self._backward else "activation", f"{argument} in {layer}"
+        elif self._backward:
+            tensor, name = "gradient", f"the gradient of the {f'input of {layer}' if layer else 'output of the model'}"
+        else:
+            tensor, name = "activation", f"the output of {layer}"
+        own = tensor in ("activation", "gradient") and owner is None and self._by_sample(argument, buffer)
+        rows = _rows(bad) if own else self._rows_with_part(step, call)
+        return Finding(tensor, layer, name, step.op, _count(bad), self._samples[rows])
+
+    def _rows_with_part(self, step: Step, call: Any) -> np.ndarray:
+        """The samples that may have made a value which comes from all of the batch: where numbers that the step reads
+        of them, or the products of these, are not small beside others'."""
+        parts = [
+            np.abs(self._values(call, name, buffer).reshape(len(self._samples), -1).astype(np.float64)).max(1)
+            for name, buffer in step.reads.items()
+            if self._by_sample(name, buffer) and call.keywords[name].dtype.kind in "fu"
+        ]
+        combined = np.ones(len(self._samples))
+        for part in parts:
+            combined = np.maximum(combined, part) if step.op == "loss" else combined * part
+        return np.flatnonzero(combined >= _PART * combined.max())
+
+    def _by_sample(self, argument: str, buffer: Buffer) -> bool:
+        """Whether a tensor has an axis of samples."""
+        return (
+            buffer.shape[:1] == (len(self._samples),)
+            and buffer.root.kind in ("activation", "input")
+            and not argument.endswith(_PER_CHANNEL)
+        )
+
+    def _values(self, call: Any, argument: str, buffer: Buffer) -> np.ndarray:
+        """An argument of a call as an array of the host; NumPy has only the bits of bfloat16."""
+        array = self._memory.download(call.keywords[argument])
+        if buffer.dtype == "bfloat16":
+            return (array.astype(np.uint32) << 16).view(np.float32)
+        return array
+
+    def _of_losses(self, buffer: Buffer, sums: np.ndarray) -> np.ndarray:
+        """Those entries of a part of the totals that are of losses, not of metrics."""
+        places = [place - buffer.start for place in self._executor.objective.loss_places]
+        return sums[[place for place in places if 0 <= place < sums.size]]
+
+    def _peak(self, values: np.ndarray) -> Peak:
+        rows = np.abs(values.reshape(len(values), -1)).max(1).astype(np.float64)
+        row = int(rows.argmax())
+        outlier = len(rows) > 1 and bool(np.median(rows) < _PART * rows[row])
+        whole = len(rows) == len(self._samples)  # not cut into phases of a dilation
+        return Peak(float(rows[row]), int(self._samples[row]) if whole else -1, outlier and whole)
 
 
-def _in_slots(plan: Plan, memory: Any, seen: Trace) -> Finding | None:
-    """Looks at what was given: inputs, labels, weights of samples."""
-    graph = plan.graph
-    kinds = [("input", f"input {i}") for i in range(len(graph.inputs))]
-    kinds += [("label", f"labels of output {i}") for i in range(len(graph.targets))]
-    kinds += [("sample weight", "sample weights")] * (len(graph.slots) - len(kinds))
-    for (kind, name), slot in zip(kinds, plan.slots, strict=True):
-        values = memory.download(slot)
-        if values.dtype.kind != "f":
-            continue
-        if kind == "label":
-            seen.target_max = max(seen.target_max, _largest(values), key=_rank)
-        bad = ~np.isfinite(values)
-        if bad.any():
-            return Finding(kind, None, name, None, (int(bad.sum()), bad.size), _rows(bad))
-    return None
+def weight_at(executor: Executor, bad: np.ndarray) -> tuple[Any, np.ndarray]:
+    """The first weight that has something bad in a flat array of those that learn, and what is bad of it."""
+    places = executor.store.places
+    return next((weight, bad[begin:end]) for weight, begin, end in places if bad[begin:end].any())
 
 
-def _finding(executor: Executor, plan: Plan, step: Step, argument: str, values, backward: bool) -> Finding:
-    buffer, bad = step.writes[argument], ~np.isfinite(values)
-    layer, rows, owner = step.layer, None, buffer.root.owner
-    batch = plan.graph.slots[0].shape[0]
-    if buffer.root is plan.graph.totals:
-        tensor, name = "loss", "the loss"
-    elif buffer.kind == "state":
-        tensor = {"w": "weight", "dw": "gradient"}.get(buffer.name, "optimizer state")
-        weight = weight_at(executor, int(bad.argmax()))
-        layer, name = weight.layer_name, weight.path
-        if tensor == "optimizer state":
-            name = f"{buffer.name} of {name}"
-    elif buffer.kind == "weight":
-        tensor, name = "weight", owner.path
-    elif owner is not None:
-        tensor, name = "gradient", f"the gradient of {owner.path}"
-    else:
-        tensor = "gradient" if backward else "activation"
-        name = f"the gradient of the input of {layer}" if backward else f"the output of {layer}"
-        if layer is None:
-            name = "the gradient of the model's output"
-        if argument.endswith(_PER_CHANNEL):
-            name = f"{argument} in {layer}"
-        elif buffer.shape[:1] == (batch,):
-            rows = _rows(bad)
-    return Finding(tensor, layer, name, step.op, (int(bad.sum()), bad.size), rows)
-
-
-def weight_at(executor: Executor, place: int) -> Any:
-    """The weight that has this place in the flat array of those that learn."""
-    return next(weight for weight, begin, end in executor.store.places if begin <= place < end)
-
-
-def _of_losses(objective: Any, buffer: Buffer, sums: np.ndarray) -> np.ndarray:
-    """Those entries of a part of the totals that are of losses, not of metrics."""
-    places = [place - buffer.start for place in objective.loss_places]
-    return sums[[place for place in places if 0 <= place < sums.size]]
-
-
-def _has_kernel(step: Step) -> bool:
-    w = step.reads.get("w")
-    return w is not None and w.root.kind == "weight" and "x" in step.reads
-
-
-def _numbers(buffer: Buffer, array: np.ndarray) -> np.ndarray:
-    """The values, of which NumPy has the bits alone where they are bfloat16."""
-    if buffer.dtype == "bfloat16":
-        return (array.astype(np.uint32) << 16).view(np.float32)
-    return array
+def _count(bad: np.ndarray) -> tuple[int, int]:
+    return int(bad.sum()), bad.size
 
 
 def _largest(values: np.ndarray) -> float:

@@ -173,7 +173,7 @@ class Trainer(Compiled):
                     watched.epoch, watched.batch = epoch, place.batch
                 results = loops.run(feeder, "train", batches, callbacks, order, stop, place)
                 if watched:
-                    watched.end_epoch(epoch + 1 == epochs or stop())
+                    watched.end_epoch(last=epoch + 1 == epochs or stop())
                 place = loops.Place(epoch + 1)
                 if interrupt.requested:
                     break
@@ -185,6 +185,8 @@ class Trainer(Compiled):
                 if stop():
                     break
         if not interrupt.requested:
+            if watched:
+                watched.end_epoch(last=True)  # where batches ran out
             executor.take_average()
         callbacks.history.interrupted = interrupt.requested
         callbacks.on_train_end(logs)

@@ -139,6 +139,26 @@ def test_one_sample_that_is_out_of_all_proportion():
     assert names(report)[0] == "unscaled input"
 
 
+def test_the_sample_behind_what_comes_from_all_of_a_batch():
+    """Statistics of a batch normalization, the loss, and the sample that ruined the weights in the step before."""
+    x, y = numbers()
+    x[31] = 1e22
+    report = failure(stacked(normalize=True), x, y, epochs=1)
+    assert report.tensor == "moving statistic" and report.name.endswith("moving_variance")
+    assert report.samples.tolist() == [31] and "(sample 31)" in str(report) and len(report.batch_samples) > 1
+
+    x, y = numbers()
+    y[17] = 1e25
+    report = failure(stacked(), x, y, epochs=1)
+    assert (report.tensor, report.samples.tolist()) == ("loss", [17]) and names(report) == ["labels"]
+    assert "Look at that sample" in str(report)
+
+    x, y = numbers()
+    x[3] = 1e10
+    report = failure(stacked(rate=0.1), x, y, shuffle=False, epochs=1)
+    assert report.step > 1 and "(sample 3 of the step before)" in report.causes[0].evidence
+
+
 @pytest.mark.parametrize("name", ["kernel", "moving_variance"])
 def test_weights_that_are_not_finite_before_the_first_step(name):
     model = network()
@@ -147,7 +167,8 @@ def test_weights_that_are_not_finite_before_the_first_step(name):
     with pytest.raises(fastconv.NonFiniteError, match=f"before step 1.*{weight.path}") as caught:
         fit(model, *data())
     report = caught.value.report
-    assert (report.tensor, report.layer, names(report)) == ("weight", weight.layer_name, ["weights"])
+    tensor = "weight" if name == "kernel" else "moving statistic"
+    assert (report.tensor, report.layer, names(report)) == (tensor, weight.layer_name, ["weights"])
     assert report.iterations == 0 and not len(report.samples)
 
 
@@ -284,9 +305,18 @@ def test_history_has_the_epochs_before_and_no_backup_is_lost(tmp_path):
     backup = callbacks.BackupAndRestore(tmp_path / "backup")
     rates = callbacks.LearningRateScheduler(lambda epoch, rate: 1e20 if epoch == 2 else rate)
     report = failure(model, x, y, callbacks=[rates, backup], epochs=4)
-    assert report.epoch == 2 and report.learning_rate == pytest.approx(1e20)
+    assert report.exact and report.epoch == 2 and report.learning_rate == pytest.approx(1e20)
     assert len(model.history.history["loss"]) == 2
     assert len(fit(model, x, y, callbacks=[backup], epochs=4)["loss"]) == 2
+
+
+def test_rates_that_come_from_outside_are_repeated():
+    rates = iter([1e-3, 1e-2, 1e-3, 1e20, 1e20])
+    x, y = numbers(50)
+    model = stacked()
+    model.compile(optimizers.SGD(lambda: next(rates)), "mse")
+    report = failure(model, x, y, epochs=3)
+    assert report.exact and report.step == 5 and report.learning_rate == 1e20
 
 
 def test_what_cannot_be_repeated_goes_back_to_the_copy():

@@ -1,10 +1,11 @@
 """Training that is watched for non-finite values: copies, devices, what it costs in transfers."""
 
+import importlib.util
 import logging
 
 import numpy as np
 import pytest
-from fake_device import FakeMemory, FakeOps
+from fake_device import EmulatedMemory, FakeMemory, FakeOps
 from small_training import COUNT, STEPS, data, fit, network, same_weights
 
 import fastconv
@@ -82,6 +83,32 @@ def test_a_device_is_asked_and_sent_nothing_more_while_all_is_well(gpu):
     gpu.memory.downloads.clear()
     fit(model, x, y, epochs=3)
     assert gpu.memory.downloads == [16] * 3  # the sums of an epoch: two float64
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("fastconv._emulator"), reason="the emulator is not built")
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_cuda_kernels(use, policy):
+    """A sample that is too much for the second layer, in single precision and in half of it."""
+    from fastconv import _emulator
+    from fastconv.ops.cuda_ops import CudaOps
+
+    use(CudaOps(_emulator, EmulatedMemory()))
+    utils.set_random_seed(0)
+    utils.clear_session()
+    image = layers.Input((4, 4, 2))
+    x = layers.LeakyReLU()(layers.Conv2D(4, 3, kernel_initializer="ones")(image))
+    x = layers.BatchNormalization()(layers.Conv2D(4, 1, kernel_initializer="ones")(x))
+    model = Model(image, layers.Dense(3, activation="softmax")(layers.Flatten()(x)))
+    model.compile(optimizers.SGD(0.01), "sparse_categorical_crossentropy", dtype_policy=policy)
+    given, labels = np.random.default_rng(0).random((20, 4, 4, 2)).astype(np.float32), np.zeros(20, int)
+    given[13] = 8e36
+    start = model.get_weights()
+    with pytest.raises(fastconv.NonFiniteError) as caught:
+        model.fit(given, labels, batch_size=20, epochs=1, verbose=0)
+    report = caught.value.report
+    assert (report.layer, report.tensor, report.samples.tolist()) == ("conv2d_1", "activation", [13])
+    assert report.ranges[0].activation == pytest.approx(18 * 8e36, rel=2**-8)
+    assert all(np.array_equal(a, b) for a, b in zip(start, model.get_weights(), strict=True))
 
 
 def test_without_memory_for_a_copy_training_goes_on(use, on_cpu, caplog, monkeypatch):
