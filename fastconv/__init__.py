@@ -27,6 +27,7 @@ _SUBMODULES = frozenset(
      "optimizers", "plot", "regularizers", "saving", "utils")
 )  # fmt: skip
 _FROM = {
+    "AdviceWarning": "diagnosis.advice",
     "Input": "layers",
     "fingerprint": "diagnosis.fingerprint",
     "from_keras": "saving",

@@ -124,11 +124,18 @@ def test_unknown_names_list_the_known(name):
 # ---- steps
 
 
-def emitted(loss, **output):
-    """The loss's step behind an output of some op."""
+def graph_of(op, **attributes):
+    """A graph whose output is some op's, and this output."""
     graph = Graph("train", [(5, 4)])
     y = graph.buffer((5, 4), "y")
-    graph.emit(output.pop("op"), {"y": y}, x=graph.inputs[0], **output)
+    graph.layer = "last"
+    graph.emit(op, {"y": y}, x=graph.inputs[0], **attributes)
+    return graph, y
+
+
+def emitted(loss, **output):
+    """The loss's step behind an output of some op."""
+    graph, y = graph_of(**output)
     graph.totals = graph.buffer((2,), "totals", dtype="float64")
     target, _ = graph.target(*loss.target(y.shape), weighted=False)
     loss.emit(graph, y, target, None, 0, 1.0)
@@ -163,11 +170,14 @@ def test_logits_are_taken_as_they_are(loss):
 
 
 @pytest.mark.parametrize("loss", [CATEGORICAL, BINARY])
-def test_an_output_that_cannot_be_probabilities_is_warned_of(loss):
-    with pytest.warns(UserWarning, match=f"end the model in {loss.activation}, or pass from_logits=True"):
-        emitted(loss, op="leaky_relu_forward", slope=0.5)
+def test_there_is_advice_on_an_output_that_cannot_be_probabilities(loss):
+    kind, text = loss.advice(*graph_of("leaky_relu_forward", slope=0.5))
+    assert kind == "no_probabilities" and "'last' makes none" in text
+    assert f"end the model in {loss.activation}, or pass from_logits=True" in text
 
 
-def test_from_logits_behind_a_sigmoid_is_warned_of():
-    with pytest.warns(UserWarning, match="the model ends in sigmoid; its logits are used"):
-        emitted(losses.BinaryCrossentropy(True), op="activation_forward", function="sigmoid", parameters=())
+def test_there_is_advice_on_from_logits_behind_a_sigmoid():
+    sigmoid = graph_of("activation_forward", function="sigmoid", parameters=())
+    kind, text = losses.BinaryCrossentropy(True).advice(*sigmoid)
+    assert kind == "from_logits" and "'last' ends in sigmoid. Its logits are used" in text
+    assert losses.BinaryCrossentropy().advice(*sigmoid) is None and losses.MeanSquaredError().advice(*sigmoid) is None

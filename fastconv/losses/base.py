@@ -58,6 +58,10 @@ class Loss(Configurable):
     def check_output(self, output_shape) -> None:
         """Raises ValueError if the loss cannot take a model output of this shape."""
 
+    def advice(self, graph, output) -> tuple[str, str] | None:
+        """What users should know of this loss after these layers: a kind of `AdviceWarning` and a text; or None."""
+        return None
+
     def counts(self, metric: Metric) -> bool:
         """Whether entry 1 of this loss is the first of this metric's."""
         return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 
 from fastconv.checks import flag
 from fastconv.labels import class_numbers, like_output, require
@@ -34,19 +33,23 @@ class _Crossentropy(OneStep):
         """The logits behind the output, or None if it is probabilities from elsewhere."""
         producer = graph.producer(output)
         if producer is not None and self._makes_probabilities(producer):
-            if self.from_logits:
-                warnings.warn(
-                    f"{self.name}: from_logits=True, but the model ends in {self.activation}; its logits are used.",
-                    stacklevel=2,
-                )
             return producer.reads["x"]
-        if self.from_logits:
-            return output
-        if producer is not None and producer.op in _UNBOUNDED:
-            warnings.warn(
-                f"{self.name}: expected probabilities, but nothing in the last layer makes any: end the model in "
-                f"{self.activation}, or pass from_logits=True.",
-                stacklevel=2,
+        return output if self.from_logits else None
+
+    def advice(self, graph, output):
+        producer = graph.producer(output)
+        if producer is None:
+            return None
+        if self.from_logits and self._makes_probabilities(producer):
+            return "from_logits", (
+                f"{self.name} has from_logits=True, but {producer.layer!r} ends in {self.activation}. Its logits are "
+                f"used, as in Keras on TensorFlow; elsewhere {self.activation} would be taken twice. Leave one out."
+            )
+        if not self.from_logits and producer.op in _UNBOUNDED:
+            return "no_probabilities", (
+                f"{self.name} expects probabilities, but {producer.layer!r} makes none: its outputs have no bounds, "
+                f"and are clipped to 0 and 1, where they teach nothing: end the model in {self.activation}, or pass "
+                "from_logits=True."
             )
         return None
 

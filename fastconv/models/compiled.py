@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import device, losses, optimizers
+from fastconv.diagnosis.before_training import advise_on_layers
 from fastconv.models.objective import Objective
 from fastconv.plan import precision
 from fastconv.plan.executor import Executor
@@ -30,6 +31,8 @@ class Compiled:
         self._saved_state: dict[str, np.ndarray] | None = None  # of training, until an executor takes it over
         self._frozen: frozenset | None = None  # weights; None until it is compiled and built
         self._noticed: frozenset | None = None  # what there was a warning of
+        self.advised: set[str] = set()  # kinds of AdviceWarning that came
+        self.looked_at: dict[str, int] = {}  # what there may be advice of: after how many steps
         # Between fit and BackupAndRestore: whether a backup counts as a whole, the feeder with the epoch's order, and
         # where to go on.
         self._resumes, self._epoch_runs, self._place = False, None, None
@@ -107,6 +110,9 @@ class Compiled:
                 stacklevel=2,
             )
         optimizer.compiled = True
+        self.looked_at = {}
+        if self.built:
+            advise_on_layers(self)
 
     def _ready(self) -> Executor:
         """The executor of this model, made on first use after `compile`, the first build or a change of device."""

@@ -38,7 +38,7 @@ class Samples:
     def __len__(self):
         return len(self.inputs[0])
 
-    def part(self, index: slice) -> Samples:
+    def part(self, index: slice | np.ndarray) -> Samples:
         return Samples(
             [x[index] for x in self.inputs],
             [y[index] for y in self.targets],

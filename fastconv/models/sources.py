@@ -100,6 +100,11 @@ class InBatches:
         if not self.more():
             raise ValueError("x: expected at least one batch. Received: none")
 
+    @property
+    def upcoming(self) -> data.Samples:
+        """The batch that the next epoch begins with."""
+        return self._next
+
     def more(self) -> bool:
         """Whether another epoch can begin."""
         if self._next is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastconv.diagnosis.during_training import Adviser, advise_on_statistics
 from fastconv.geometry import positive_int
 from fastconv.models import data, loops, structure
 from fastconv.models.compiled import Compiled
@@ -143,6 +144,8 @@ class Trainer(Compiled):
             samples = samples if class_weight is None else data.class_weighted(samples, class_weight)
             feeder = loops.feeder(executor, "train", samples, batch_size)
             source = InArrays(len(samples), batch_size, bool(shuffle), steps)
+        first = samples or source.upcoming
+        adviser = Adviser(self, first, samples and len(samples), batch_size if samples else len(first))
         callbacks = self._callbacks(callbacks, verbose, epochs, source)
         watched = None if callbacks.ends_on_nan else Watched(feeder, executor, samples)
         feeder = watched or feeder
@@ -168,6 +171,8 @@ class Trainer(Compiled):
                     break
                 callbacks.on_epoch_begin(epoch)
                 order, batches = source.go_on(place.order) if place.batch else source.epoch()
+                if not place.batch:
+                    batches = adviser.watched(batches)
                 self._epoch_runs = weakref.proxy(feeder), order
                 if watched:
                     watched.epoch, watched.batch = epoch, place.batch
@@ -182,6 +187,7 @@ class Trainer(Compiled):
                     result = validating(callbacks)
                     logs.update({f"val_{name}": value for name, value in result.items()})
                 callbacks.on_epoch_end(epoch, logs)
+                adviser.after_epoch()
                 if stop():
                     break
         if not interrupt.requested:
@@ -190,6 +196,8 @@ class Trainer(Compiled):
             executor.take_average()
         callbacks.history.interrupted = interrupt.requested
         callbacks.on_train_end(logs)
+        if isinstance(validation, data.Samples) and "val_loss" in logs:
+            advise_on_statistics(self, "fit", validation, validation_batch_size)
         if interrupt.requested:
             _log.warning("fit: interrupted after step %d; the model is as that step left it", executor.iterations)
         return callbacks.history
@@ -234,7 +242,10 @@ class Trainer(Compiled):
         else:
             x = self._checked(x, y, sample_weight)
         evaluation = self._evaluation(x, batch_size, steps)
-        return _as_list(evaluation(self._callbacks(callbacks, verbose, 1, evaluation.source)), return_dict)
+        results = evaluation(self._callbacks(callbacks, verbose, 1, evaluation.source))
+        if isinstance(x, data.Samples):
+            advise_on_statistics(self, "evaluate", x, batch_size)
+        return _as_list(results, return_dict)
 
     def _evaluation(self, samples: data.Samples | Iterable[Any], batch_size: int, steps: int | None) -> Evaluation:
         steps = None if steps is None else positive_int(steps, "steps")

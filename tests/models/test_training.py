@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from fastconv import Sequential, layers, losses, models, optimizers, utils
+from fastconv import AdviceWarning, Sequential, layers, losses, models, optimizers, utils
 from fastconv.callbacks import Callback
 
 
@@ -223,9 +223,8 @@ def test_from_logits(data):
 
 def test_from_logits_on_a_softmax_warns(data):
     model = network()
-    model.compile("sgd", losses.CategoricalCrossentropy(from_logits=True))
-    with pytest.warns(UserWarning, match="ends in softmax"):
-        model.fit(*data, verbose=0)
+    with pytest.warns(AdviceWarning, match="ends in softmax"):
+        model.compile("sgd", losses.CategoricalCrossentropy(from_logits=True))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.uint8, np.int64, ">f4", ">f8", bool])
@@ -338,7 +337,7 @@ def test_unknown_names_list_the_known(arguments, message):
 def test_a_model_without_softmax_is_told_so(data):
     model = Sequential([layers.Flatten(), layers.Dense(3, activation="relu")])
     model.compile("adam", "categorical_crossentropy")
-    with pytest.warns(UserWarning, match="end the model in softmax, or pass from_logits=True"):
+    with pytest.warns(AdviceWarning, match="end the model in softmax, or pass from_logits=True"):
         model.fit(*data, verbose=0)
 
 
