@@ -12,6 +12,7 @@ from fastconv.callbacks.csv_logger import CSVLogger
 from fastconv.callbacks.early_stopping import EarlyStopping
 from fastconv.callbacks.history import History
 from fastconv.callbacks.lambda_callback import LambdaCallback
+from fastconv.callbacks.layer_statistics import LayerStatistics
 from fastconv.callbacks.learning_rate_scheduler import LearningRateScheduler
 from fastconv.callbacks.model_checkpoint import ModelCheckpoint
 from fastconv.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
@@ -27,6 +28,7 @@ __all__ = [
     "EarlyStopping",
     "History",
     "LambdaCallback",
+    "LayerStatistics",
     "LearningRateScheduler",
     "Logs",
     "ModelCheckpoint",

@@ -70,11 +70,11 @@ class TensorBoard(Callback):
         self._epoch_start = self._batch_start = 0.0
         self._first_step = 0
         self._writers: dict[str, Any] = {}
-        _summary_writer()
+        summary_writer()
 
     def _writer(self, part: str) -> Any:
         if part not in self._writers:
-            self._writers[part] = _summary_writer()(os.path.join(self.log_dir, part))
+            self._writers[part] = summary_writer()(os.path.join(self.log_dir, part))
         return self._writers[part]
 
     def _is_due(self, batch: int) -> bool:
@@ -153,7 +153,12 @@ def _image(values: np.ndarray) -> np.ndarray | None:
     return image if image.ndim == 4 and image.shape[-1] in (1, 3, 4) else None
 
 
-def _summary_writer() -> Any:
+def summary_writer() -> Any:
+    """The class that writes TensorBoard's files.
+
+    Raises:
+        ImportError: saying what to install.
+    """
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
