@@ -21,6 +21,8 @@ def pytest_configure(config):
             "The tests need an installed fastconv (`pip install .` or `pip install -e .`), and `pytest` rather than "
             f"`python -m pytest`, which imports the source folder. The import said: {error}"
         ) from error
+    # Small networks on made-up data deserve advice, which diagnosis/test_advice.py is about.
+    config.addinivalue_line("filterwarnings", "ignore::fastconv.AdviceWarning")
 
 
 def pytest_report_header(config):

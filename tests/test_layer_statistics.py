@@ -10,8 +10,6 @@ import fastconv
 from fastconv import Sequential, layers, models, optimizers, utils
 from fastconv.callbacks import BackupAndRestore, LayerStatistics
 
-pytestmark = pytest.mark.filterwarnings("ignore::fastconv.AdviceWarning")
-
 ACTIVATION = ["activation_mean", "activation_std", "activation_max", "activation_zeros"]
 WEIGHTS = [
     "gradient_norm",

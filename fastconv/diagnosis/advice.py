@@ -26,7 +26,7 @@ class AdviceWarning(UserWarning):
     | batch_of_one | `fit` | batch normalization over a single value per channel, or a single image |
     | large_updates | `fit` on the CPU, first steps | an update larger than the weights it is of |
     | dead_units | `fit`, after epochs | a layer of ReLU units that no sample activates |
-    | constant_channels | `fit`, after epochs | batch normalization of channels that have one value for all samples |
+    | constant_channels | `fit`, after epochs | batch normalization of channels of which half never change |
     | young_statistics | `evaluate`, end of `fit` | a loss far worse with moving statistics than with the batch's |
 
     `model.advised` has the kinds that came. To silence all:

@@ -12,6 +12,7 @@ import numpy as np
 from fastconv.diagnosis.advice import advise, due, listed
 from fastconv.diagnosis.before_training import advise_on_layers, advise_on_samples
 from fastconv.diagnosis.probe import Probe, spread
+from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.plan.graph import Step
 
 # A step moves healthy weights by a thousandth of their size, and rates that still train by a tenth; above 1 what the
@@ -21,6 +22,8 @@ LARGEST_UPDATE = 1.0
 # with Adam(0.0005) on CIFAR-10, 0.92 with Adam(0.001) and 0.98 with its own Adam(0.005), at accuracies of 0.47, 0.46
 # and 0.30 to 0.36 after some epochs. A layer without a living unit passes nothing on, whatever the network.
 DEAD_SHARE = 1.0
+# Of the channels of a batch normalization, which single dead units before it do no harm.
+CONSTANT_SHARE = 0.5
 # The loss with moving statistics over that with the batch's, and the share of a moving average that may be its initial
 # value: `cnn` on 5,000 images has ratios of 1.3 to 2 up to 314 steps and below 1.1 from 471 on, where 0.9% is left.
 # Losses as near as this are both good.
@@ -101,25 +104,26 @@ def _root_mean_square(array: np.ndarray) -> float:
 
 def _advise_on_activations(model: Any, samples: Any, count: int, batch_size: int) -> None:
     samples = spread(samples, count)
-    largest: dict[Step, np.ndarray] = {}  # of ReLUs: of each unit
-    extremes: dict[Step, tuple[np.ndarray, np.ndarray]] = {}  # of batch normalizations: least and largest input
+    dead, constant = _Still(DEAD_SHARE), _Still(CONSTANT_SHARE)
 
     def visit(step: Step, values: Any) -> None:
         if _is_relu(step):
-            y = _by_channel(values("y")).max(axis=0)
-            largest[step] = np.maximum(largest.get(step, y), y)
-        elif step.op == "batchnorm_inference":
-            x = _by_channel(values("x"))
-            low, high = extremes.get(step, (x[0], x[0]))
-            extremes[step] = np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0))
+            dead.see(step, values("y"), 0)
+        elif step.op == "batchnorm_inference" and step.reads["moving_mean"] in moving:
+            x = values("x")
+            constant.see(step, x, x.reshape(-1, x.shape[-1])[0])
 
     batch = min(batch_size, len(samples))
     probe = Probe(model, "predict", batch)
+    moving = [probe.graph.weight(layer.moving_mean) for layer in _normalizations(model)]
+    if not (moving or any(map(_is_relu, probe.graph.steps))):
+        return
     for begin in range(0, len(samples) - batch + 1, batch):
         probe.run(samples.part(slice(begin, begin + batch)), visit)
-    dead = {step.layer: float((y <= 0).mean()) for step, y in largest.items()}
-    if max(dead.values(), default=0) >= DEAD_SHARE:
-        found = ", ".join(f"{share:.0%} of {name!r}" for name, share in dead.items() if share)
+        if not (dead.found or constant.found):
+            return
+    if dead.found:
+        found = ", ".join(f"{share:.0%} of {name!r}" for name, share in dead.shares.items() if share)
         advise(
             model,
             "dead_units",
@@ -128,10 +132,8 @@ def _advise_on_activations(model: Any, samples: Any, count: int, batch_size: int
             "back. Train anew with a lower learning rate, "
             f"{model.optimizer.learning_rate:g} now, scaled inputs, BatchNormalization before the ReLU, or LeakyReLU.",
         )
-    constant = {step.layer: int((low == high).sum()) for step, (low, high) in extremes.items()}
-    constant = {name: channels for name, channels in constant.items() if channels}
-    if constant:
-        found = ", ".join(f"{channels} of {name!r}" for name, channels in constant.items())
+    if constant.found:
+        found = ", ".join(f"{constant.shares[name]:.0%} of {name!r}" for name in constant.found)
         advise(
             model,
             "constant_channels",
@@ -141,8 +143,37 @@ def _advise_on_activations(model: Any, samples: Any, count: int, batch_size: int
         )
 
 
-def _by_channel(x: np.ndarray) -> np.ndarray:
-    return x.reshape(-1, x.shape[-1])
+class _Still:
+    """Channels that had one value in all that was seen of them, by layers.
+
+    Args:
+        share: of a layer's channels, from which on it is `found`.
+    """
+
+    def __init__(self, share: float):
+        self._share = share
+        self._layers: dict[str, tuple[np.ndarray, np.ndarray]] = {}  # the value of each channel, and whether it is all
+
+    def see(self, step: Step, values: np.ndarray, first: Any) -> None:
+        """Compares all values of a layer's channels with the `first` ones seen."""
+        rows = values.reshape(-1, values.shape[-1])
+        value, still = self._layers.setdefault(
+            step.layer, (np.array(np.broadcast_to(first, rows.shape[1])), np.ones(rows.shape[1], bool))
+        )
+        for part in (rows[:: len(rows) // 256 or 1], rows):  # a few show of most channels that they are alive
+            left = np.flatnonzero(still)
+            if left.size:
+                still[left] = (part[:, left] == value[left]).all(axis=0)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """By the names of layers."""
+        return {name: float(still.mean()) for name, (_, still) in self._layers.items()}
+
+    @property
+    def found(self) -> list[str]:
+        """The names of the layers that have as large a share."""
+        return [name for name, share in self.shares.items() if share >= self._share]
 
 
 def _is_relu(step: Step) -> bool:
@@ -160,7 +191,7 @@ def advise_on_statistics(model: Any, method: str, samples: Any, batch_size: int)
     steps = model.optimizer.iterations
     if "young_statistics" in model.advised or not steps:
         return
-    norms = [layer for layer in _layers(model) if getattr(layer, "moving_mean", None) not in (None, *model.frozen)]
+    norms = [layer for layer in _normalizations(model) if layer.moving_mean not in model.frozen]
     young = [layer for layer in norms if layer.momentum**steps > YOUNG]
     if not young or not due(model, "statistics", steps):
         return
@@ -189,6 +220,10 @@ def _momentum(steps: int) -> float:
     return max(0.5, math.floor(100 * 0.05 ** (1 / steps)) / 100)
 
 
-def _layers(model: Any) -> Iterator[Any]:
+def _normalizations(model: Any) -> Iterator[Any]:
+    """The BatchNormalization layers, those of models inside as well."""
     for layer in model.layers:
-        yield from _layers(layer) if getattr(layer, "layers", None) else (layer,)
+        if isinstance(layer, BatchNormalization):
+            yield layer
+        elif getattr(layer, "layers", None):
+            yield from _normalizations(layer)

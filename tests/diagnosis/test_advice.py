@@ -4,9 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+from fake_device import FakeOps
 
 import fastconv
-from fastconv import AdviceWarning, Sequential, datasets, layers, losses, models, optimizers, utils
+from fastconv import AdviceWarning, Sequential, datasets, device, layers, losses, models, optimizers, utils
 from fastconv.diagnosis import during_training
 from fastconv.models import networks
 
@@ -235,7 +236,34 @@ def test_a_dead_convolution_and_the_constant_channels_behind_it():
     x, y = blobs(512)
     dead = layers.Conv2D(4, 3, bias_initializer=lambda shape: np.full(shape, -100.0), name="conv")
     texts = fit(dense(dead, layers.ReLU(name="relu"), layers.BatchNormalization(name="bn")), x, y, epochs=4)
-    assert len(texts) == 2 and "100% of 'relu'" in texts[0] and "for all of 64 samples: 4 of 'bn'" in texts[1]
+    assert len(texts) == 2 and "100% of 'relu'" in texts[0] and "for all of 64 samples: 100% of 'bn'" in texts[1]
+
+
+def test_a_constant_channel_among_many_is_no_fault():
+    x, y = blobs(512)
+    one = layers.Conv2D(4, 3, activation="relu", bias_initializer=lambda shape: np.array([-100.0, 1.0, 1.0, 1.0]))
+    assert fit(dense(one, layers.BatchNormalization()), x, y, epochs=4) == []
+
+
+def test_devices_are_looked_at(monkeypatch):
+    ops = FakeOps()
+    monkeypatch.setattr(device, "ops", lambda: ops)
+    x, y = blobs(512)
+    (text,) = fit(relu_model(-100.0), x, y, epochs=4)
+    assert "100% of 'hidden'" in text
+    (text,) = fit(normalized(0.99), *blobs(scale=9), epochs=10, validation_data=blobs(scale=9))
+    assert "with the moving statistics of 'bn'" in text
+
+
+def test_memory_that_is_missing_for_a_look_does_not_stop_training(monkeypatch):
+    def fails(*arguments):
+        raise MemoryError
+
+    monkeypatch.setattr(during_training, "Probe", fails)
+    x, y = blobs(512)
+    model = relu_model(-100.0)
+    assert fit(model, x, y, epochs=4) == [] and model.looked_at["activations"] == 2048
+    assert fit(normalized(0.99), *blobs(scale=9), epochs=10, validation_data=blobs(scale=9)) == []
 
 
 def test_early_epochs_are_not_looked_at():
@@ -318,7 +346,7 @@ def test_looking_changes_no_bit(monkeypatch):
             model.advised |= {"large_updates", "young_statistics"}
         monkeypatch.setattr(during_training, "_LEAST", 2 if looks else 10**9)
         seen = []
-        monkeypatch.setattr(during_training, "_is_relu", lambda step: seen.append(step) or False)
+        monkeypatch.setattr(during_training, "_is_relu", lambda step: seen.append(step))
         x, y = blobs(200)
         for _ in range(2):
             model.fit(x, y, epochs=3, verbose=0, validation_split=0.2)
