@@ -19,6 +19,13 @@ _IN_ARENA = ("activation", "input")
 class Layout:
     """Offsets in bytes of the buffers of `steps`, and the size of the block.
 
+    Attributes:
+        offsets: where each buffer begins.
+        sizes: bytes of each, up to where another may begin.
+        lives: numbers of the first and the last step that touch each; -1 is before all steps.
+        size_bytes: of the block.
+        unshared_bytes: what it would take without reuse.
+
     Args:
         steps: the calls in order.
         inputs: buffers that are filled before the first step.
@@ -31,9 +38,9 @@ class Layout:
         self, steps: list[Step], inputs: list[Buffer], outputs: list[Buffer], itemsize, alignment=HOST.alignment
     ):
         self.offsets: dict[Buffer, int] = {}
-        lives = self._lives(steps, inputs, outputs)
-        sizes = {b: -(-math.prod(b.shape) * itemsize(b) // alignment) * alignment for b in lives}
-        self.unshared_bytes = sum(sizes.values())  # what it would take without reuse
+        lives = self.lives = self._lives(steps, inputs, outputs)
+        sizes = self.sizes = {b: -(-math.prod(b.shape) * itemsize(b) // alignment) * alignment for b in lives}
+        self.unshared_bytes = sum(sizes.values())
         for buffer in sorted(lives, key=lambda b: (-sizes[b], lives[b])):
             first, last = lives[buffer]
             neighbours = (o for o in self.offsets if lives[o][0] <= last and first <= lives[o][1])

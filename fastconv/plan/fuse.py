@@ -9,6 +9,7 @@ join steps of one layer to steps of its neighbours.
 from __future__ import annotations
 
 from collections import Counter
+from typing import NamedTuple
 
 from fastconv.plan.graph import Buffer, Graph, Step
 
@@ -217,8 +218,49 @@ WHOLE = {
 ALL = (*FORWARD, *WHOLE)
 
 
+class Taken(NamedTuple):
+    """Work that a step took over: all of `giver`, which is gone, or a part of it; `op` is what that was before."""
+
+    giver: Step
+    op: str
+    whole: bool
+
+
+class Applied(NamedTuple):
+    """What a fusion did to a graph: how many steps it changed or removed, and what which step took over of others."""
+
+    fusion: str
+    touched: int
+    taken: dict[Step, list[Taken]]
+
+
 def fuse(graph: Graph, fusions: dict, names: tuple[str, ...], ops) -> None:
-    """Applies those of `fusions` that `names` holds, in their order."""
+    """Applies those of `fusions` that `names` holds, in their order, and notes in `graph.fusions` what they did."""
     for name, fusion in fusions.items():
         if name in names:
+            before = [(step, step.op, set(step.writes.values()), {*step.reads.values()}) for step in graph.steps]
             fusion(graph, ops)
+            applied = _applied(name, before, graph.steps)
+            if applied.touched:
+                graph.fusions.append(applied)
+
+
+def _applied(name: str, before: list[tuple[Step, str, set[Buffer], set[Buffer]]], steps: list[Step]) -> Applied:
+    """A step took over from one that gave away a buffer if it has this buffer now, or if it read it and nobody does."""
+    kept = set(steps)
+    givers, takers = [], []
+    for step, op, wrote, read in before:
+        had, has = wrote | read, {*step.reads.values(), *step.writes.values()} if step in kept else set()
+        if had == has:
+            continue
+        gone, gained = had - has, has - had
+        if gone:
+            givers.append((Taken(step, op, not has), gone, gone & wrote))
+        if gained:
+            takers.append((step, gained, gone))
+    taken = {}
+    for step, gained, gone in takers:
+        of = [giver for giver, gave, unmade in givers if giver.giver is not step and (gave & gained or unmade & gone)]
+        if of:
+            taken[step] = of
+    return Applied(name, len(givers), taken)

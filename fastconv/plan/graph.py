@@ -73,6 +73,7 @@ class Graph:
         outputs: what predict returns.
         layer: the name of the layer that emits now, or whose steps are differentiated; None outside of layers.
         loss_gradients: pairs (buffer, its gradient) where the backward pass starts.
+        fusions: what each fusion that found something to do did (`fastconv.plan.fuse.Applied`).
     """
 
     def __init__(self, mode: str, input_shapes: list[tuple[int, ...]], frozen: frozenset = frozenset()):
@@ -86,6 +87,7 @@ class Graph:
         self.outputs: list[Buffer] = []
         self.layer: str | None = None
         self.loss_gradients: list[tuple[Buffer, Buffer]] = []
+        self.fusions: list[Any] = []
         self._weights: dict[Any, Buffer] = {}
         self._states: dict[str, Buffer] = {}
         self._streams = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from fastconv.plan.graph import Buffer, Step
@@ -43,6 +44,19 @@ def traffic(plan: Plan) -> list[Row]:
     return rows
 
 
+def step_bytes(plan: Plan, step: Step) -> tuple[int, int]:
+    """What one step of a plan reads and writes in bytes, of all its arrays but workspaces: with the weights, and with
+    the state of training, which optimizers read and write in place.
+
+    >>> step_bytes(plan, plan.steps[-1])  # adam_update: reads dw, w, m, v; writes w, m, v
+    """
+    reads, writes = (
+        {(b.root, b.start): b for n, b in side.items() if n != "workspace"} for side in (step.reads, step.writes)
+    )
+    in_place = {place: b for place, b in writes.items() if b.kind == "state"}
+    return _passes(step, plan.ops) * _bytes(plan, (reads | in_place).values()), _bytes(plan, writes.values())
+
+
 def memory_passes(plan: Plan) -> float:
     """The bytes that `traffic` counts, in passes over the outputs of all convolutions and dense layers.
 
@@ -72,5 +86,5 @@ def _passes(step: Step, ops) -> int:
     return 2 if sums_first else 1
 
 
-def _bytes(plan: Plan, buffers: list[Buffer]) -> int:
+def _bytes(plan: Plan, buffers: Iterable[Buffer]) -> int:
     return sum(math.prod(b.shape) * plan.dtype_of(b).itemsize for b in buffers)

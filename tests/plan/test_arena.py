@@ -82,3 +82,12 @@ def test_fill_with_nan():
     arena.reserve(256)
     arena.fill_with_nan()
     assert np.isnan(arena.view(64, (8,), np.float32)).all()
+
+
+def test_lives_and_sizes_are_those_of_the_offsets():
+    x, a, y = Buffer("x", (16,), "input"), Buffer("a", (17,)), Buffer("y", (16,))
+    steps = [Step("op", {"x": x}, {"y": a}, {}), Step("op", {"a": a}, {"y": y}, {})]
+    layout = Layout(steps, [x], [y], lambda b: 4)
+    assert layout.lives == {x: (-1, 0), a: (0, 1), y: (1, 2)}
+    assert layout.sizes == {x: 64, a: 128, y: 64}
+    assert layout.unshared_bytes == 256

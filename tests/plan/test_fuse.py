@@ -230,3 +230,40 @@ def test_the_bias_of_a_layer_used_twice_keeps_its_gradient():
 def test_the_softmax_before_the_loss_is_dropped():
     ops = ops_of(train(())[0])
     assert "softmax_forward" not in ops and "softmax_xent" in ops
+
+
+def taken(plan):
+    """By fusion: which step took over what of which, as (layer, op) of both, and whether that was all of it."""
+    return {
+        applied.fusion: [
+            (step.layer, step.op, giver.layer, op, whole)
+            for step, of in applied.taken.items()
+            for giver, op, whole in of
+        ]
+        for applied in plan.graph.fusions
+    }
+
+
+def test_a_graph_notes_what_fusions_did():
+    plan, _ = train(names_until("bn_on_load"))
+    found = taken(plan)
+    assert [*found] == ["bn_act", "conv_statistics", "bn_on_load"]
+    norm, whole, part = "batch_normalization", True, False
+    assert ("batch_normalization_3", "batchnorm_forward", "leaky_re_lu_3", "leaky_relu_forward", whole) in found[
+        "bn_act"
+    ]
+    assert ("conv2d", "conv2d_fprop", norm, "batchnorm_forward", part) in found["conv_statistics"]
+    for op in ("conv2d_fprop", "conv2d_wgrad"):
+        assert ("conv2d_1", op, norm, "batchnorm_apply", whole) in found["bn_on_load"]
+
+
+def test_a_graph_notes_how_many_steps_fusions_touched():
+    plan, _ = train(names_until("conv_statistics"))
+    # four pairs of batch normalization and activation, in both directions; three of convolution and normalization
+    touched = {applied.fusion: applied.touched for applied in plan.graph.fusions}
+    assert touched == {"bn_act": 8, "conv_statistics": 3}
+
+
+def test_a_graph_notes_no_fusion_that_found_nothing():
+    plan, _ = train(("first_wgrad_in_dgrad",))
+    assert plan.graph.fusions == []

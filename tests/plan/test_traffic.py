@@ -9,7 +9,7 @@ from fastconv.models.objective import Objective
 from fastconv.ops import get_ops
 from fastconv.plan import fuse
 from fastconv.plan.executor import Executor
-from fastconv.plan.traffic import Row, memory_passes, traffic
+from fastconv.plan.traffic import Row, memory_passes, step_bytes, traffic
 
 BATCH = 2
 X, Y, LOGITS = (4 * BATCH * numbers for numbers in (4 * 4 * 3, 4 * 4 * 8, 5))  # bytes of float32
@@ -117,3 +117,21 @@ def test_the_step_of_cnn_on_a_gpu_has_the_passes_of_the_cpu():
         for ops in (emulated_cuda(), get_ops("cpu"))
     )
     assert gpu == cpu <= 6
+
+
+def test_the_bytes_of_a_step_are_those_of_all_its_arrays_but_workspaces():
+    x = image = layers.Input((5,))
+    plan = plan_of(layers.Dense(3, activation="softmax")(x), image)
+    of = {step.op: step_bytes(plan, step) for step in plan.steps}
+    kernel, bias, y = 4 * 5 * 3, 4 * 3, 4 * BATCH * 3
+    assert of["conv2d_fprop"] == (LOGITS + kernel + bias, y)
+    assert of["softmax_xent"] == (2 * y, y + 2 * 8)  # the sums are float64
+    flat = 4 * 32  # kernel and bias, each rounded up to 64 bytes
+    assert of["sgd_update"] == (2 * flat + 4, flat)  # w in place; dw and the learning rate
+
+
+def test_the_statistics_of_a_batch_are_read_for_before_it_is_normalized():
+    plan = normalized()
+    step = next(step for step in plan.steps if step.op == "batchnorm_forward")
+    read, written = step_bytes(plan, step)
+    assert 2 * Y <= read < 2 * Y + 6 * 4 * 8 and Y <= written < Y + 6 * 4 * 8
