@@ -189,6 +189,11 @@ class FakeMemory:
     def synchronize(self):
         self.steps.synchronize()
 
+    def seconds_of(self, calls, ahead):
+        ahead()
+        with self.at_work():
+            return get_ops("cpu").memory.seconds_of(calls, ahead)
+
     def pointer(self, array):
         return array._values.ctypes.data
 

@@ -33,6 +33,8 @@ CELLS = {
     "model.fit(x, y, epochs=3, callbacks=[note]); None",
     "model": "model",
     "history": "history",
+    "profile": "model.profile(x, y, seconds=0.01)",
+    "plan": "model.explain_plan()",
 }
 
 
@@ -81,11 +83,14 @@ def test_what_callbacks_print_stands_beside_its_epoch(outputs):
     assert starts == ["Epoch 1", "note 0\n", "Epoch 2", "note 1\n", "Epoch 3", "note 2\n"]
 
 
-@pytest.mark.parametrize(("cell", "expected"), [("model", "conv2d (Conv2D)"), ("history", "<svg")])
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [("model", "conv2d (Conv2D)"), ("history", "<svg"), ("profile", "GFLOP/s"), ("plan", "<svg")],
+)
 def test_what_a_cell_ends_with_is_shown_as_html(outputs, cell, expected):
     (output,) = outputs[cell]
     assert expected in output["data"]["text/html"]
-    assert output["data"]["text/plain"].startswith("<")  # what a viewer without HTML shows
+    assert len(output["data"]["text/plain"]) < 200  # what a viewer without HTML shows
 
 
 @pytest.mark.parametrize("environment", [{}, {"FORCE_COLOR": "1", "COLUMNS": "40"}, {"TERM": "xterm-256color"}])

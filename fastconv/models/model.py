@@ -15,6 +15,8 @@ from fastconv.models.training import Trainer
 
 if TYPE_CHECKING:
     from fastconv.diagnosis.check_gradients import GradientReport
+    from fastconv.diagnosis.explain_plan import PlanExplanation
+    from fastconv.diagnosis.profile import Profile
 
 
 class Model(Trainer, Layer):
@@ -226,6 +228,66 @@ class Model(Trainer, Layer):
 
         shown = expand_nested, show_trainable, layer_range, show_arithmetic
         summary(self, line_length, positions, print_fn, *shown)
+
+    def profile(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        seconds: float = 1.0,
+    ) -> Profile:
+        """Times every step of the fused plan, as training runs it, on one batch of real samples.
+
+        A copy of the model is measured: weights, moving statistics, optimizer, step number and random generators stay
+        as they are. A model that is not built is built, as by `predict`.
+
+        Args:
+            x: samples, as in `fit`; the first `batch_size` are taken.
+            y: labels, as in `fit`: a training step is measured. None: a prediction, which needs no `compile`.
+            batch_size: 32 if None.
+            sample_weight: as in `fit`.
+            seconds: how long to measure; three rounds at least are.
+
+        Returns:
+            `fastconv.diagnosis.profile.Profile`: `.layers` and `.rows` with time, GFLOP/s, share of the measured peak,
+            bytes, algorithm and instruction set; as text, as HTML in notebooks, and as `to_dict()`.
+
+        Raises:
+            RuntimeError: with labels before `compile`.
+            ValueError: on data that do not fit, or batches instead of arrays.
+
+        >>> print(model.profile(x_train, y_train))
+        >>> model.profile(x_train, y_train).table(width=140)
+        """
+        from fastconv.diagnosis.profile import profile
+
+        return profile(self, x, y, batch_size, sample_weight, seconds)
+
+    def explain_plan(self, batch_size: int = 32, mode: str = "train") -> PlanExplanation:
+        """What runs in a step on a batch of this size: the calls after fusion, the fusions and what they gain, and
+        where in one block of memory (the arena) each tensor lies from its first to its last use. Runs and changes
+        nothing.
+
+        Args:
+            batch_size: samples of a step.
+            mode: "train", "evaluate" or "predict", which needs no `compile`.
+
+        Returns:
+            `fastconv.diagnosis.explain_plan.PlanExplanation`: `.steps`, `.fusions` and `.buffers`; as text, as HTML
+            with a picture in notebooks, as `to_dict()`, as an SVG by `picture()`, and in files by `save(path)`.
+
+        Raises:
+            RuntimeError: if the model is not built, or not compiled.
+            ValueError: on another mode, or a batch size that is no positive integer.
+
+        >>> plan = model.explain_plan()
+        >>> print(plan)
+        >>> plan.save("arena.svg")
+        """
+        from fastconv.diagnosis.explain_plan import explain_plan
+
+        return explain_plan(self, batch_size, mode)
 
     def _repr_html_(self) -> str:
         from fastconv.models.summary import summary_html

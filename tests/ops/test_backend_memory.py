@@ -140,6 +140,27 @@ def test_a_call_that_fails_ends_the_capture_and_is_the_error_to_see(log):
     assert log == ["enter", "begin", "broken", "end", "exit"]
 
 
+def test_calls_are_timed_on_the_models_stream_behind_work_that_hides_their_launches(log):
+    events = []
+
+    def event():
+        events.append(SimpleNamespace(number=len(events), record=lambda stream: log.append("event")))
+        return events[-1]
+
+    sys.modules["cupy"].cuda.Event = event
+    sys.modules["cupy"].cuda.get_elapsed_time = lambda begin, end: 5.0 * (end.number - begin.number) + begin.number
+    calls = [lambda: log.append("a"), lambda: log.append("b")]
+    assert DeviceMemory().seconds_of(calls, lambda: log.append("ahead")) == [5e-3, 6e-3]
+    assert log[0] == "enter" and set(log[1:-7]) == {"ahead"}
+    assert log[-7:] == ["event", "a", "event", "b", "event", "synchronize", "exit"]
+
+
+def test_calls_of_the_host_are_timed_in_their_order(log):
+    calls = [lambda: log.append("a"), lambda: log.append("b")]
+    seconds = HOST.seconds_of(calls, lambda: log.append("ahead"))
+    assert log == ["a", "b"] and len(seconds) == 2 and min(seconds) >= 0
+
+
 class FakeRows:
     """An array of the device for as many rows."""
 
