@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-import fastconv
 from fastconv import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +25,7 @@ MODULES = (
     "ops",
     "optimizers",
     "optimizers.schedules",
+    "plot",
     "regularizers",
 )
 NOT_FOR_USERS = ("CallbackList", "Logs", "check", "get", "get_ops", "schedules")
@@ -44,11 +44,9 @@ snippets, run_page = docs_snippets.snippets, docs_snippets.run_page
 
 @pytest.fixture
 def reader(monkeypatch, tmp_path):
-    """A reader's place: an empty folder, fresh names and seeds, and for all of CIFAR-10 some images of the sample."""
+    """A reader's place: an empty folder, no screen, and for all of CIFAR-10 some images of the sample."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
-    fastconv.utils.clear_session()
-    fastconv.utils.set_random_seed(0)
     few = tuple((x[:200], y[:200]) for x, y in datasets.load_sample())
     monkeypatch.setattr(datasets.cifar10, "load_data", lambda path=None: few)
 
@@ -91,6 +89,15 @@ def test_every_public_name_is_in_the_migration_table():
     words = set(re.findall(r"\w+", (ROOT / "docs" / "from_keras.md").read_text(encoding="utf-8")))
     missing = [f"{module}.{name}" for module, name in public_names() if name not in words]
     assert not missing
+
+
+def test_every_command_is_on_its_page():
+    page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
+    shown = subprocess.run([sys.executable, "-m", "fastconv", "--help"], capture_output=True, text=True, cwd=ROOT)
+    commands = re.findall(r"^\W*(\w+)  +[A-Z]", shown.stdout.partition("Commands")[2], re.MULTILINE)
+    assert len(commands) > 4
+    names = re.findall(r"\w+", " ".join(re.findall(r"^\| (`fastconv [^|]+)", page, re.MULTILINE)))
+    assert not set(commands) - set(names)
 
 
 @pytest.mark.parametrize("module", sorted({module for module, _ in public_names()}))

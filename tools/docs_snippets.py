@@ -73,7 +73,11 @@ def require_alike(printed: str, expected: str, tolerance: float) -> None:
 
 
 def run_page(path: Path) -> None:
-    """Runs the blocks of a page one after another in one namespace, in the current folder."""
+    """Runs the blocks of a page in one namespace and the current folder, with fresh names and seeds."""
+    from fastconv import utils
+
+    utils.clear_session()
+    utils.set_random_seed(0)
     namespace = {"__name__": "__main__"}
     for snippet in snippets(path.read_text(encoding="utf-8")):
         if snippet.not_run:
