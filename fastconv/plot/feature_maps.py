@@ -13,7 +13,7 @@ from fastconv.geometry import positive_int
 from fastconv.models import Model, structure
 from fastconv.plot.figure import SMALL, Path, finish, new_figure
 from fastconv.plot.labels import as_pictures
-from fastconv.plot.tiles import Page, colours_of
+from fastconv.plot.page import Page, colours_of
 
 _TILE = 0.52  # inches
 

@@ -9,7 +9,7 @@ import numpy as np
 from fastconv.geometry import positive_int
 from fastconv.layers import Conv2D, Conv2DTranspose, DepthwiseConv2D, Layer, SeparableConv2D
 from fastconv.plot.figure import SMALL, Path, finish, new_figure
-from fastconv.plot.tiles import GAP, Page, colours_of
+from fastconv.plot.page import GAP, Page, colours_of
 
 _A_LINE = 16  # filters beside each other
 _TILE = 0.5  # inches, the larger side

@@ -16,6 +16,9 @@ CALLS = {
     "filters": lambda model, image: (plot.plot_filters, model),
     "feature_maps": lambda model, image: (plot.plot_feature_maps, model, image),
     "confusion_matrix": lambda model, image: (plot.plot_confusion_matrix, [0, 1, 1], [0, 1, 0]),
+    "gradient_norms": lambda model, image: (plot.plot_gradient_norms, {"conv2d": {"gradient_norm": [1.0, 0.0]}}),
+    "padding": lambda model, image: (plot.plot_padding, 8, 3, 2),
+    "receptive_field": lambda model, image: (plot.plot_receptive_field, model),
     "images": lambda model, image: (plot.plot_images, image[None], [1], [0]),
 }
 

@@ -1,4 +1,4 @@
-"""Rows and columns of small images, placed to the hundredth of an inch: layouts of matplotlib move them about."""
+"""A figure whose parts are placed to the hundredth of an inch: layouts of matplotlib move small images about."""
 
 from __future__ import annotations
 
