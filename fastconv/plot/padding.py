@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from fastconv import geometry
 from fastconv.plot.figure import RIGHT, SMALL, WRONG, Path, finish, new_figure
 
-_WHOLE, _END = 24, 9  # cells; of a longer row both ends are drawn, with two windows at least
+_WHOLE, _END = 22, 8  # pixels; of a longer row both ends are drawn, with two windows at least
 _NUMBERED = 60  # cells; more have no room for names
 _MOST = 400  # cells; more are no picture
 _GAP = 2  # cells, in place of those in the middle
@@ -61,12 +61,14 @@ def plot_padding(size: int, kernel: int, stride: int = 1, padding: str = "same",
     rows = _rows(size, kernel, stride, padding)
 
     levels = max(_levels(row, kernel, stride) for row in rows)
-    cells = max(len(_columns(row, size, kernel + stride)) for row in rows) + 2 * _GAP
+    places = [x for row in rows for x in _columns(row, size, kernel + stride).values()]
+    first, last = min(places), max(places)
     height = 0.95 + 0.14 * min(levels, 12)
-    figure = new_figure(path, min(max(0.36 * cells, 5), 20), height * len(rows))
+    figure = new_figure(path, min(max(0.36 * (last - first + 2), 5.5), 20), height * len(rows))
     axes = list(figure.subplots(len(rows), 1, squeeze=False)[:, 0])
     for ax, row in zip(axes, rows, strict=True):
         _draw(ax, row, size, kernel, stride)
+        ax.set_xlim(first - 0.2, last + 1.2)
     finish(figure, path)
     return axes
 
@@ -85,13 +87,12 @@ def _rows(size: int, kernel: int, stride: int, padding: str) -> list[Padded]:
 
 
 def _columns(row: Padded, size: int, two_windows: int) -> dict[int, float]:
-    """The place of each pixel that is drawn; those before the first are negative."""
-    cells = range(-row.before, size + row.after)
+    """The place of each pixel that is drawn, the same for all rows; those before the first are negative."""
     end = max(_END, two_windows)
-    if row.before + size + row.after <= max(_WHOLE, 2 * end):
-        return {i: float(i) for i in cells}
-    first, last = cells[:end], cells[-end:]
-    return {i: float(i) for i in first} | {i: float(first[-1] + 1 + _GAP + k) for k, i in enumerate(last)}
+    if size <= max(_WHOLE, 2 * end):
+        return {i: float(i) for i in range(-row.before, size + row.after)}
+    last = range(size - end, size + row.after)
+    return {i: float(i) for i in range(-row.before, end)} | {i: float(end + _GAP + k) for k, i in enumerate(last)}
 
 
 def _levels(row: Padded, kernel: int, stride: int) -> int:
@@ -126,8 +127,7 @@ def _draw(ax: Any, row: Padded, size: int, kernel: int, stride: int) -> None:
         y = 1.25 + step * (k % levels)
         ax.plot([a + 0.1, b + 0.9], [y, y], color=RIGHT, linewidth=2.5)
     if len(columns) < row.before + size + row.after:
-        ax.text(len(columns) / 2 - row.before + _GAP / 2, 0.5, "…", ha="center", va="center")
-    ax.set_xlim(min(columns.values()) - 0.2, max(columns.values()) + 1.2)
+        ax.text(columns[size - 1] / 2 + 0.5, 0.5, "…", ha="center", va="center")
     ax.set_ylim(-0.1, 1.35 + step * levels)
     ax.set_axis_off()
     plural = "" if row.outputs == 1 else "s"

@@ -43,11 +43,19 @@ def test_valid_is_one_row(pyplot):
     assert windows(axes[0]) == [(0, 3), (2, 3), (4, 3), (6, 3)]
 
 
+@pytest.mark.parametrize("size", [8, 224])
+def test_pixels_stand_below_each_other(pyplot, size):
+    keras, torch = plot_padding(size, 3, 2)
+    assert keras.get_xlim() == torch.get_xlim()
+    places = [{text.get_text(): text.get_position()[0] for text in ax.texts} for ax in (keras, torch)]
+    assert all(places[0][name] == places[1][name] for name in ("x0", f"x{size - 1}"))
+
+
 def test_of_a_long_row_both_ends_are_drawn(pyplot):
     ax = plot_padding(224, 7, 2)[0]
     names = [text.get_text() for text in ax.texts]
     assert names[:3] == ["0", "0", "x0"] and names[-4:] == ["0", "0", "0", "…"]
-    assert len(names) == 19 and "x223" in names
+    assert len(names) == 2 + 9 + 9 + 3 + 1 and "x223" in names
 
 
 @pytest.mark.parametrize("size", [10**9, 2**70])
