@@ -162,7 +162,11 @@ def _span_before(layer: Any, span: tuple[int, int], size: int, made: int, axis: 
     if isinstance(layer, layers.RandomCrop):  # from the middle, as in prediction
         return first + (size - made) // 2, last + (size - made) // 2
     if isinstance(layer, layers.UpSampling2D):
-        return first // layer.size[axis], last // layer.size[axis]
+        factor = layer.size[axis]
+        if layer.interpolation == "nearest":
+            return first // factor, last // factor
+        # The centre of a new pixel lies at (i + 1/2) / factor - 1/2 among the old ones, between two of them.
+        return (2 * first + 1 - factor) // (2 * factor), -((factor - 1 - 2 * last) // (2 * factor))
     return span
 
 

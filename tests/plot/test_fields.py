@@ -81,6 +81,7 @@ MODELS = {
     ),
     "same after cropping": lambda: chain(layers.Cropping2D(2), layers.Conv2D(2, 5, padding="same")),
     "upsampling": lambda: chain(layers.UpSampling2D((2, 3)), layers.Conv2D(2, 3, padding="same")),
+    "bilinear upsampling": lambda: chain(layers.UpSampling2D((2, 3), interpolation="bilinear"), layers.Conv2D(2, 1)),
     "crop": lambda: chain(layers.RandomCrop(8, 7), layers.Conv2D(2, 3)),
     "residual": residual,
     "nested": nested,
