@@ -40,6 +40,9 @@ def evaluate(
 
     model = open_model(file, like, compiled=True).model
     if model.compile_arguments is None:
+        outputs = [tensor.shape for tensor in model.outputs]
+        if len(outputs) != 1 or len(outputs[0]) != 2 or outputs[0][1] < 2:
+            fail(f"expected a model that was compiled, or one of one output (classes). Received: {outputs}", USAGE)
         model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     x, y = _load_npz(data) if data.endswith(".npz") else _load(data)
     wanted = range_for(model, pixels)

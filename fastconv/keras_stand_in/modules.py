@@ -26,7 +26,9 @@ _MODULES = {
         *("optimizers", "optimizers.schedules", "regularizers", "utils"),
     )
 }
-_MODULES["keras.utils.np_utils"] = "fastconv.utils"  # Keras 2
+_OLDER = ("advanced_activations", "convolutional", "core", "merge", "normalization", "pooling")
+_MODULES |= {f"keras.layers.{name}": "fastconv.layers" for name in _OLDER}  # until Keras 2.5
+_MODULES |= {"keras.utils.np_utils": "fastconv.utils", "keras.optimizers.legacy": "fastconv.optimizers"}  # until 2.15
 
 # Names that live elsewhere in fastconv, or alone in their module.
 _NAMES = {

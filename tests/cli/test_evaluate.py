@@ -99,12 +99,14 @@ def test_threads_and_batches_are_set(program, samples, monkeypatch):
         (("small.keras", "--data", "other.npz"), "expected arrays x_test and y_test, or x and y. Received: z"),
         (("small.keras", "--data", "nowhere"), "Received: 'nowhere', which does not exist"),
         (("conv.safetensors", "--data", "a.npz"), "a.npz does not fit conv.safetensors: "),
+        (("one.keras",), "expected a model that was compiled, or one of one output (classes). Received: [(None, 1)]"),
         (("small.keras", "--data", "labels.npz"), "labels.npz does not fit small.keras: "),
     ],
 )
 def test_what_does_not_fit_is_refused(program, samples, networks, args, words):
     (networks / "text.npz").write_text("text")
     np.savez("pickle.npz", x=np.array([{}], object), y=np.zeros(1))
+    Sequential([layers.Input((4,)), layers.Dense(1)]).save("one.keras")
     np.savez("other.npz", z=np.zeros(3))
     np.savez("labels.npz", x=samples[0], y=np.full(30, 7))
     result = program("evaluate", *args)

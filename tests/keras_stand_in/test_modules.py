@@ -48,6 +48,8 @@ def test_every_form_of_import_gives_fastconvs_class(stand_in, code):
         ("keras.models.load_model", fastconv.load_model),
         ("keras.saving.load_model", fastconv.load_model),
         ("keras.utils.to_categorical", fastconv.utils.to_categorical),
+        ("keras.layers.convolutional.Conv2D", fastconv.layers.Conv2D),
+        ("keras.optimizers.legacy.Adam", fastconv.optimizers.Adam),
         ("keras.utils.np_utils.to_categorical", fastconv.utils.to_categorical),
         ("keras.optimizers.schedules.CosineDecay", fastconv.optimizers.schedules.CosineDecay),
         ("keras.datasets.cifar10.load_data", fastconv.datasets.cifar10.load_data),
