@@ -1,6 +1,7 @@
 """The program as a whole: what is the same for all commands."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 import fastconv
 from fastconv import config
-from fastconv.cli.console import say_json
+from fastconv.cli import console
 from fastconv.models.networks import NETWORKS
 
 
@@ -44,6 +45,11 @@ def test_the_shell_completes_commands(tmp_path):
     assert result.stdout.split() == ["evaluate"]
 
 
+def test_json_has_no_nan(capsys):
+    console.say_json({"a": [float("nan"), 1.5, {"b": -math.inf}], "c": (None, True, "NaN")})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, 1.5, {"b": None}], "c": [None, True, "NaN"]}
+
+
 def test_help_imports_no_heavy_library(tmp_path):
     code = (
         "import sys; from fastconv import cli\n"
@@ -51,8 +57,3 @@ def test_help_imports_no_heavy_library(tmp_path):
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
-
-
-def test_json_has_no_nan(capsys):
-    say_json({"loss": [1.5, float("nan")], "best": float("inf")})
-    assert json.loads(capsys.readouterr().out) == {"loss": [1.5, None], "best": None}
