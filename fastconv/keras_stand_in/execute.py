@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import base64
 import contextlib
 import copy
-import io
 import json
 import linecache
 import os
@@ -21,6 +19,7 @@ from typing import Any, NamedTuple
 import fastconv
 from fastconv.keras_stand_in.cells import Prepared
 from fastconv.keras_stand_in.document import Cell, Document
+from fastconv.keras_stand_in.outputs import Recorder
 
 _PACKAGE = str(Path(fastconv.__file__).parent) + os.sep
 
@@ -64,26 +63,25 @@ def execute(document: Document, cells: Sequence[Prepared], arguments: Sequence[s
         arguments: `sys.argv` behind the file's name.
         keep: whether to keep outputs, in the form that a notebook holds them.
     """
-    outputs: list[list[dict[str, Any]]] = []
-    figures = 0
+    recorder = Recorder(keep)
     with _main_module(document, arguments) as namespace:
+        if document.content is not None:
+            namespace["display"] = recorder.display
         for cell in cells:
             linecache.cache[cell.cell.filename] = (
                 len(cell.cell.source), None, cell.cell.source.splitlines(True), cell.cell.filename
             )  # fmt: skip
-            record = _Record(keep)
-            outputs.append(record.outputs)
             try:
-                with record.recording(namespace):
+                with recorder.cell(namespace):
                     for code in _compiled(cell):
                         exec(code, namespace)
+                    if cell.cell.number:
+                        recorder.take_figures()
             except BaseException as error:  # SystemExit and Ctrl-C end the run, too
                 failure = _failure(cell.cell, error)
-                record.error(failure)
-                return Outcome(len(outputs) - 1, failure, outputs, figures)
-            if cell.cell.number:
-                figures += record.figures()
-    return Outcome(len(cells), None, outputs, figures)
+                recorder.error(error, failure.traceback)
+                return Outcome(len(recorder.cells) - 1, failure, recorder.cells, recorder.figures)
+    return Outcome(len(cells), None, recorder.cells, recorder.figures)
 
 
 def write(document: Document, outputs: list[list[dict[str, Any]]], path: Path) -> None:
@@ -99,10 +97,8 @@ def write(document: Document, outputs: list[list[dict[str, Any]]], path: Path) -
     for i, cell in enumerate(cell for cell in content["cells"] if cell["cell_type"] == "code"):
         cell["outputs"] = outputs[i] if i < len(outputs) else []
         cell["execution_count"] = i + 1 if i < len(outputs) else None
-        for output in cell["outputs"]:
-            if output["output_type"] == "execute_result":
-                output["execution_count"] = i + 1
-    with atomic_write(path, "w", encoding="utf-8") as file:
+    # Half of a surrogate pair in what a cell printed has no UTF-8, but JSON has that very escape for it.
+    with atomic_write(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -131,7 +127,6 @@ def _main_module(document: Document, arguments: Sequence[str]) -> Iterator[dict[
         main.__file__ = str(document.path)
     else:
         os.environ.setdefault("MPLBACKEND", "agg")
-        vars(main)["display"] = _display
     before = sys.modules["__main__"], sys.argv, sys.path[:]
     sys.modules["__main__"], sys.argv = main, [str(document.path), *arguments]
     sys.path.insert(0, str(document.path.resolve().parent))
@@ -142,88 +137,6 @@ def _main_module(document: Document, arguments: Sequence[str]) -> Iterator[dict[
             yield vars(main)
     finally:
         sys.modules["__main__"], sys.argv, sys.path[:] = before
-
-
-def _display(*values: Any) -> None:
-    """IPython's `display`, as far as text goes."""
-    for value in values:
-        print(repr(value))
-
-
-class _Record:
-    """The outputs of one cell."""
-
-    def __init__(self, keep: bool) -> None:
-        self._keep = keep
-        self.outputs: list[dict[str, Any]] = []
-
-    @contextlib.contextmanager
-    def recording(self, namespace: dict[str, Any]) -> Iterator[None]:
-        hook = sys.displayhook
-
-        def show(value: Any) -> None:
-            if value is None:
-                return
-            namespace["_"] = value
-            text = repr(value)
-            with contextlib.redirect_stdout(screen):
-                print(text)
-            if self._keep:
-                data = {"text/plain": text}
-                self.outputs.append({"output_type": "execute_result", "metadata": {}, "data": data})
-
-        screen, sys.displayhook = sys.stdout, show
-        try:
-            with contextlib.ExitStack() as stack:
-                if self._keep:
-                    stack.enter_context(contextlib.redirect_stdout(_Tee(sys.stdout, "stdout", self.outputs)))
-                    stack.enter_context(contextlib.redirect_stderr(_Tee(sys.stderr, "stderr", self.outputs)))
-                yield
-        finally:
-            sys.displayhook = hook
-
-    def figures(self) -> int:
-        """Keeps and closes the figures that pyplot has open; returns their number."""
-        pyplot = sys.modules.get("matplotlib.pyplot")
-        numbers = pyplot.get_fignums() if pyplot is not None else []
-        for number in numbers:
-            if self._keep:
-                image = io.BytesIO()
-                pyplot.figure(number).savefig(image, format="png", bbox_inches="tight")
-                data = {"image/png": base64.b64encode(image.getvalue()).decode(), "text/plain": f"<Figure {number}>"}
-                self.outputs.append({"output_type": "display_data", "metadata": {}, "data": data})
-        if numbers:
-            pyplot.close("all")
-        return len(numbers)
-
-    def error(self, failure: Failure) -> None:
-        if self._keep:
-            name, value = type(failure.error).__name__, str(failure.error)
-            lines = failure.traceback.splitlines()
-            self.outputs.append({"output_type": "error", "ename": name, "evalue": value, "traceback": lines})
-
-
-class _Tee(io.TextIOBase):
-    """Writes through to a stream, and into a cell's outputs; no terminal, so that no bar is drawn into them."""
-
-    def __init__(self, stream: Any, name: str, outputs: list[dict[str, Any]]) -> None:
-        self._stream, self._name, self._outputs = stream, name, outputs
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self._stream.encoding
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        if not self._outputs or self._outputs[-1].get("name") != self._name:
-            self._outputs.append({"output_type": "stream", "name": self._name, "text": ""})
-        self._outputs[-1]["text"] += text
-        return self._stream.write(text)
-
-    def flush(self) -> None:
-        self._stream.flush()
 
 
 def _failure(cell: Cell, error: BaseException) -> Failure:

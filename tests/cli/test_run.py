@@ -226,9 +226,34 @@ def test_out_is_the_notebook_with_outputs(program, notebook, tmp_path):
     assert counts == [None, 1, 2, None]
 
 
+def test_objects_are_kept_as_they_look(program, notebook, tmp_path):
+    cell = """
+class A:
+    def __repr__(self): return "text"
+    def _repr_html_(self): return "<b>text</b>"
+    def _repr_svg_(self): return None
+    def _repr_png_(self): return b"png"
+    def _repr_jpeg_(self): raise ValueError
+display(A(), 5)
+A()"""
+    result = program("run", notebook(cell), "--out", "b.ipynb")
+    assert (result.code, result.out) == (0, "text\n5\ntext\n")
+    found = json.loads((tmp_path / "b.ipynb").read_text())["cells"][1]["outputs"]
+    looks = {"text/plain": "text", "text/html": "<b>text</b>", "image/png": "cG5n"}
+    assert [output["data"] for output in found] == [looks, {"text/plain": "5"}, looks]
+    assert [output["output_type"] for output in found] == ["display_data", "display_data", "execute_result"]
+
+
+def test_half_of_a_surrogate_pair_can_be_written(program, notebook, tmp_path):
+    cell = "class A:\n    def _repr_html_(self): return chr(0xDC80)\nA()"
+    assert program("run", notebook(cell), "--out", "b.ipynb").code == 0
+    found = json.loads((tmp_path / "b.ipynb").read_text())["cells"][1]["outputs"]
+    assert found[0]["data"]["text/html"] == chr(0xDC80)
+
+
 def test_the_notebook_written_is_a_valid_one(program, notebook, tmp_path):
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed: the notebook is not validated")
-    program("run", notebook("print('a')\n5", "1 / 0"), "--out", "b.ipynb")
+    program("run", notebook("print('a')\ndisplay(3)\n5", "1 / 0"), "--out", "b.ipynb")
     nbformat.validate(nbformat.read(tmp_path / "b.ipynb", as_version=4))
 
 
