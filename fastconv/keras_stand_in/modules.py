@@ -40,7 +40,8 @@ _NAMES = {
     "keras.models.save_model": ("fastconv.saving", "save_model"),
     "keras.saving.load_model": ("fastconv.saving", "load_model"),
     "keras.saving.save_model": ("fastconv.saving", "save_model"),
-    "tensorflow.config.list_physical_devices": ("fastconv.keras_stand_in.devices", "list_physical_devices"),
+    "keras.utils.plot_model": ("fastconv.keras_stand_in.adapters", "plot_model"),
+    "tensorflow.config.list_physical_devices": ("fastconv.keras_stand_in.adapters", "list_physical_devices"),
     "tensorflow.random.set_seed": ("fastconv.utils", "set_random_seed"),
 }
 

@@ -244,6 +244,15 @@ A()"""
     assert [output["output_type"] for output in found] == ["display_data", "display_data", "execute_result"]
 
 
+def test_keras_drawing_of_a_model_is_one_of_fastconvs(program, notebook, tmp_path):
+    plot = "from tensorflow.keras.utils import plot_model\nplot_model(m, to_file='net.png', show_shapes=True)"
+    result = program("run", notebook(BUILD, plot), "--out", "b.ipynb")
+    assert (result.code, result.out) == (0, "<Picture in net.svg>\n")
+    svg = (tmp_path / "net.svg").read_text(encoding="utf-8")
+    found = json.loads((tmp_path / "b.ipynb").read_text())["cells"][2]["outputs"]
+    assert found[0]["data"]["image/svg+xml"] == svg and svg.startswith("<svg ")
+
+
 def test_half_of_a_surrogate_pair_can_be_written(program, notebook, tmp_path):
     cell = "class A:\n    def _repr_html_(self): return chr(0xDC80)\nA()"
     assert program("run", notebook(cell), "--out", "b.ipynb").code == 0
