@@ -57,6 +57,20 @@ class Gate(Layer):
         return [dy * open_, dy * y * (1 - open_)]
 
 
+class Halves(Layer):
+    """Two outputs: the channels of either half."""
+
+    def compute_output_shape(self, input_shape):
+        *outer, channels = input_shape
+        return [(*outer, channels // 2), (*outer, channels - channels // 2)]
+
+    def forward(self, x):
+        return np.split(x, [x.shape[-1] // 2], axis=-1)
+
+    def backward(self, dy, x, y):
+        return np.concatenate(dy, axis=-1)
+
+
 class Centered(Layer):
     """Subtracts a moving mean, which it keeps itself; in training that of the batch."""
 

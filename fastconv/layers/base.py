@@ -94,7 +94,8 @@ class Layer(Configurable):
     - `compute_output_shape(input_shape)` returns the output's shape, unless it is the input's.
 
     Shapes carry the batch as their first entry, which is None until it is known. A layer that is called on several
-    tensors gets lists of shapes and arrays, and returns a list of gradients for them. Arrays are float32, also under
+    tensors gets lists of shapes and arrays, and returns a list of gradients for them; one with several outputs returns
+    a list of shapes and of arrays, and gets a list of gradients. Arrays are float32, also under
     "mixed_bfloat16". They are lent for the time of the call: what is kept of them has to be a copy, and on the CPU
     writing to them is an error. Plans with such layers are not captured on a GPU: their kernels are launched one by
     one. A subclass keeps its constructor's arguments in attributes of their names, which is what `get_config` returns;
@@ -287,7 +288,7 @@ class Layer(Configurable):
         shapes = self._input_shapes(tensors)
         self.ensure_built(shapes)
         if self._is_users():
-            shape = user_layer.output_shape(self, [tensor.shape for tensor in tensors])
+            shape = user_layer.output_shapes(self, [tensor.shape for tensor in tensors])
         else:
             shape = self.compute_output_shape(shapes)
         return Node(self, tensors, shape).output

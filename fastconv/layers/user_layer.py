@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,31 +31,34 @@ def check_methods(layer: Any, runs_forward: bool) -> None:
         )
 
 
-def output_shape(layer: Any, input_shapes: Sequence[tuple]) -> tuple:
-    """What a user's `compute_output_shape` returns for these inputs, batch included.
+def output_shapes(layer: Any, input_shapes: Sequence[tuple]) -> list[tuple]:
+    """What a user's `compute_output_shape` returns for these inputs, batch included: the shape of each output.
 
     Raises:
-        ValueError: if that is not the shape of one array for the same batch.
+        ValueError: if these are no shapes for the same batch.
     """
     given = layer.compute_output_shape(input_shapes[0] if len(input_shapes) == 1 else list(input_shapes))
+    several = isinstance(given, (tuple, list)) and given and all(isinstance(one, (tuple, list)) for one in given)
     batch = input_shapes[0][0]
-    shape = tuple(given) if isinstance(given, (tuple, list)) else ()
-    whole = all(isinstance(size, (int, np.integer)) and size > 0 for size in shape[1:])
-    if not shape or shape[0] != batch or not whole:
-        raise ValueError(
-            f"{layer.name}: expected compute_output_shape to return the shape of one array, with the batch {batch} "
-            f"first. Received: {given!r}"
-        )
-    return (batch, *map(int, shape[1:]))
+    shapes = [tuple(one) if isinstance(one, (tuple, list)) else () for one in (given if several else [given])]
+    for shape in shapes:
+        whole = all(isinstance(size, (int, np.integer)) and size > 0 for size in shape[1:])
+        if not shape or shape[0] != batch or not whole:
+            raise ValueError(
+                f"{layer.name}: expected compute_output_shape to return the shape of an array, or a list of such, with "
+                f"the batch {batch} first. Received: {given!r}"
+            )
+    return [(batch, *map(int, shape[1:])) for shape in shapes]
 
 
-def emit(layer: Any, graph: Any, inputs: Sequence[Any]) -> Any:
-    """Emits the call of a layer's `forward` on buffers."""
-    y = graph.buffer(output_shape(layer, [x.shape for x in inputs]), f"{layer.name}.y")
-    arrays = {f"x{i}": x for i, x in enumerate(inputs)}
-    arrays |= {f"w{i}": graph.weight(weight) for i, weight in enumerate(layer.weights)}
-    graph.emit("user_forward", {"y": y}, call=UserCall(layer, len(inputs), graph.training), **arrays)
-    return y
+def emit(layer: Any, graph: Any, inputs: Sequence[Any]) -> list[Any]:
+    """Emits the call of a layer's `forward` on buffers; returns those of its outputs."""
+    shapes = output_shapes(layer, [x.shape for x in inputs])
+    outputs = [graph.buffer(shape, f"{layer.name}.{name}") for name, shape in _numbered("y", shapes).items()]
+    arrays = _numbered("x", inputs) | _numbered("w", map(graph.weight, layer.weights))
+    call = UserCall(layer, len(inputs), len(outputs), graph.training)
+    graph.emit("user_forward", _numbered("y", outputs), call=call, **arrays)
+    return outputs
 
 
 class UserCall:
@@ -64,11 +67,12 @@ class UserCall:
     Args:
         layer: with its weights made.
         inputs: how many there are.
+        outputs: likewise.
         training: whether the plan trains.
     """
 
-    def __init__(self, layer: Any, inputs: int, training: bool):
-        self.layer, self._inputs, self._training = layer, inputs, training
+    def __init__(self, layer: Any, inputs: int, outputs: int, training: bool):
+        self.layer, self._inputs, self._outputs, self._training = layer, inputs, outputs, training
         self.weights = list(layer.weights)
         asks = "training" in inspect.signature(layer.forward).parameters
         self._options = {"training": training} if asks else {}
@@ -77,36 +81,44 @@ class UserCall:
     def has_backward(self) -> bool:
         return callable(getattr(self.layer, "backward", None))
 
-    def forward(self, y: Any, **arrays: Any) -> None:
-        """Writes y of the inputs x0, x1, ... and the weights w0, w1, ...
+    def forward(self, **arrays: Any) -> None:
+        """Writes the outputs y0, y1, ... of the inputs x0, x1, ... and the weights w0, w1, ...
 
         Raises:
-            TypeError: if the layer returns no array of this memory.
-            ValueError: if it returns one of another shape, or of no real numbers.
+            TypeError: if the layer returns no arrays of this memory.
+            ValueError: if it returns another number of them, or one of another shape, or of no real numbers.
         """
         with self._weights_at(arrays, writable=self._training):
-            made = self.layer.forward(self._x(arrays), **self._options)
-        self._store(made, y, "forward to return")
+            made = self.layer.forward(self._lent("x", arrays), **self._options)
+        outputs = [made] if self._outputs == 1 else made
+        if not isinstance(outputs, (tuple, list)) or len(outputs) != self._outputs:
+            raise ValueError(f"{self.layer.name}: expected forward to return a list of {self._outputs} arrays. "
+                             f"Received: {_described(made)}")  # fmt: skip
+        for i, output in enumerate(outputs):
+            self._store(output, arrays[f"y{i}"], "forward to return")
 
-    def backward(self, dy: Any, y: Any, **arrays: Any) -> None:
-        """Writes the gradients dx0, dx1, ... and dw0, dw1, ..., where they are among the arrays.
+    def backward(self, **arrays: Any) -> None:
+        """Writes the gradients dx0, dx1, ... and dw0, dw1, ..., where they are among the arrays, of dy0, dy1, ..., of
+        which zeros are left out, and what `forward` read and wrote.
 
         Raises: as `forward`.
         """
+        zeros = {f"dy{i}": np.zeros_like(arrays[f"y{i}"]) for i in range(self._outputs) if f"dy{i}" not in arrays}
+        dy, x, y = (self._lent(name, {**arrays, **zeros}) for name in ("dy", "x", "y"))
         with self._weights_at(arrays):
-            made = self.layer.backward(_view(dy), self._x(arrays), _view(y))
+            made = self.layer.backward(dy, x, y)
         for name, gradient in self._gradients(made).items():
-            if arrays.get(name) is None:
+            if name not in arrays:
                 continue
             if gradient is None:
                 arrays[name][...] = 0
             else:
                 self._store(gradient, arrays[name], f"backward to return, as {name},")
 
-    def _x(self, arrays: dict[str, Any]) -> Any:
-        """The inputs in the form that the layer takes them."""
-        x = [_view(arrays[f"x{i}"]) for i in range(self._inputs)]
-        return x if self._inputs > 1 else x[0]
+    def _lent(self, name: str, arrays: dict[str, Any]) -> Any:
+        """Views of the arrays of an input or an output, in the form that the layer takes them."""
+        views = [_view(arrays[f"{name}{i}"]) for i in range(self._inputs if name == "x" else self._outputs)]
+        return views if len(views) > 1 else views[0]
 
     @contextlib.contextmanager
     def _weights_at(self, arrays: dict[str, Any], writable: bool = False) -> Iterator[None]:
@@ -134,8 +146,7 @@ class UserCall:
         if len(of_inputs) != self._inputs or len(of_weights) != len(learning):
             raise ValueError(f"{self.layer.name}: expected backward to return {self._form(learning)}. "
                              f"Received: {_described(made)}")  # fmt: skip
-        named = {f"dx{i}": gradient for i, gradient in enumerate(of_inputs)}
-        return named | {f"dw{i}": gradient for i, gradient in zip(learning, of_weights, strict=True)}
+        return _numbered("dx", of_inputs) | {f"dw{i}": dw for i, dw in zip(learning, of_weights, strict=True)}
 
     def _form(self, learning: list[int]) -> str:
         x = "dx" if self._inputs == 1 else f"[{', '.join(f'dx{i}' for i in range(self._inputs))}]"
@@ -165,3 +176,7 @@ def _described(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
     return type(value).__name__
+
+
+def _numbered(name: str, values: Iterable[Any]) -> dict[str, Any]:
+    return {f"{name}{i}": value for i, value in enumerate(values)}

@@ -37,7 +37,7 @@ class Backward:
         for y, dy in self.graph.loss_gradients:
             self.alias(y, dy)
         for step in reversed(forward):
-            dy = self.gradients.get(step.writes.get("y", step.writes.get("dx")))
+            dy = next((self.gradients[b] for b in step.writes.values() if b in self.gradients), None)
             if dy is not None and any(map(self.needed, step.reads.values())):
                 if step.op not in _RULES:
                     raise ValueError(
@@ -268,7 +268,9 @@ def user_layer(back: Backward, step: Step, dy: Buffer) -> None:
     weights = {name: w for name, w in step.reads.items() if name[0] == "w" and back.needed(w)}
     writes = {f"d{name}": Buffer(f"d {x.name}", x.shape) for name, x in inputs.items()}
     writes |= {f"d{name}": back.weight_gradient(w) for name, w in weights.items()}
-    back.emit("user_backward", writes, call=call, dy=dy, y=step.writes["y"], **step.reads)
+    arrays = {**step.reads, **step.writes}
+    arrays |= {f"d{name}": back.gradients[y] for name, y in step.writes.items() if y in back.gradients}
+    back.emit("user_backward", writes, call=call, **arrays)
     for name, x in inputs.items():
         back.alias(x, writes[f"d{name}"])
 

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from fake_device import FakeOps
-from users_layers import Centered, Gate, Linear, Scale, Square
+from users_layers import Centered, Gate, Halves, Linear, Scale, Square
 
 from fastconv import Sequential, device, layers, models, optimizers, regularizers, utils
 from fastconv.layers import Layer
@@ -48,6 +48,13 @@ def test_several_inputs():
     model = models.Model([x, gate], Gate()([x, gate]))
     a, b = data(5)[0], data(5)[0][::-1].copy()
     np.testing.assert_allclose(model.predict([a, b], verbose=0), a / (1 + np.exp(-b)), rtol=1e-6)
+
+
+def test_several_outputs():
+    x, image = data(5)[0], layers.Input((6,))
+    left, right = models.Model(image, Halves()(image)).predict(x, verbose=0)
+    np.testing.assert_array_equal(left, x[:, :3])
+    np.testing.assert_array_equal(right, x[:, 3:])
 
 
 def test_frozen_weights_stay_and_what_is_before_learns():
@@ -215,6 +222,12 @@ def test_gradients_of_several_inputs_are_a_list():
         model.fit([data(5)[0]] * 2, data(5)[0], verbose=0)
 
 
+def test_several_outputs_are_a_list():
+    split = type("Split", (Halves,), {"forward": lambda self, x: x})(name="split")
+    with pytest.raises(ValueError, match=r"split: expected forward to return a list of 2 arrays. Received: ndarray"):
+        models.Model(image := layers.Input((6,)), split(image)).predict(data(5)[0], verbose=0)
+
+
 def test_none_stands_for_zeros():
     model = fit_with(lambda self, dy, x, y: (None, None), "a")
     np.testing.assert_array_equal(model.layers[1].get_weights()[0], np.ones(6))
@@ -266,10 +279,10 @@ def test_a_layer_of_fastconv_has_no_forward_of_its_own():
         mine(3, name="mine")(layers.Input((6,)))
 
 
-@pytest.mark.parametrize("shape", [None, (3,), (None, 0), (None, None), [(None, 3), (None, 3)], 7, ()], ids=str)
-def test_the_output_has_one_shape_with_the_batch_first(shape):
+@pytest.mark.parametrize("shape", [None, (3,), (None, 0), (None, None), [(None, 3), (3, 3)], 7, ()], ids=str)
+def test_shapes_of_outputs_begin_with_the_batch(shape):
     methods = {"compute_output_shape": lambda self, input_shape: shape, "forward": lambda self, x: x}
-    with pytest.raises(ValueError, match=r"mine: expected compute_output_shape to return the shape of one array"):
+    with pytest.raises(ValueError, match=r"mine: expected compute_output_shape to return the shape of an array"):
         type("Mine", (Layer,), methods)(name="mine")(layers.Input((6,)))
 
 

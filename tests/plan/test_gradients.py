@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from users_layers import Centered, Gate, Linear, Scale
+from users_layers import Centered, Gate, Halves, Linear, Scale
 
 from fastconv import layers, models, optimizers, utils
 from fastconv.models.objective import Objective
@@ -105,6 +105,8 @@ def of_a_user():
     x = Centered()(layers.LeakyReLU()(Linear(7)(Scale()(layers.Dense(6)(image)))))
     scale, gate = Scale(), Gate()
     x = layers.Add()([gate([scale(x), x]), gate([scale(x)] * 2), Scale(trainable=False)(x)])
+    left, right = Halves()(x)
+    x = layers.Concatenate()([left, Scale()(Halves()(right)[1]), right])
     return models.Model(image, layers.Dense(5, activation="softmax")(x))
 
 

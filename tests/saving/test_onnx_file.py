@@ -179,7 +179,7 @@ def test_a_dilated_convolution_is_one_node(tmp_path):
 
 def test_a_layer_of_a_user_is_refused_by_name(tmp_path):
     pytest.importorskip("onnx", reason="onnx is not installed (pip install onnx)")
-    with pytest.raises(ValueError, match=r"Received: mine.y, which user_forward computes"):
+    with pytest.raises(ValueError, match=r"Received: mine.y0, which user_forward computes"):
         saving.save_onnx(Sequential([layers.Input((3,)), Scale(name="mine")]), tmp_path / "m.onnx")
     assert not list(tmp_path.iterdir())
 
