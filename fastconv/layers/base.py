@@ -130,6 +130,14 @@ class Layer(Configurable):
 
     built = False
 
+    def __getattr__(self, name: str) -> Any:
+        if "calls" in self.__dict__:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise AttributeError(
+            f"{type(self).__name__}: expected super().__init__() to be called first in its __init__. Received: no "
+            f"{name!r} yet"
+        )
+
     def __getstate__(self):
         return {**self.__dict__, "calls": []}  # a copy is a layer of its own; those of a model know its calls
 

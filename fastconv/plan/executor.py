@@ -188,7 +188,11 @@ class Executor:
         A caller that captured the plan together with more passes what runs it."""
         self._set_learning_rate(self.optimizer.rate_at(self.iterations) if rate is None else rate)
         self.step += 1
-        (run or plan.run)()
+        try:
+            (run or plan.run)()
+        except Exception:  # of a user's layer: the update of the weights, which is last, was not made
+            self.step -= 1
+            raise
 
     @property
     def rate(self) -> float:

@@ -265,12 +265,45 @@ def test_an_error_within_leaves_the_weights_where_they_were():
     np.testing.assert_array_equal(layer.factor.array, np.zeros(6))
 
 
+@pytest.mark.parametrize("method", ["forward", "backward"])
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_step_with_an_error_does_not_count(monkeypatch, method, gpu):
+    def fail(self, *arrays):
+        raise ZeroDivisionError
+
+    if gpu:
+        monkeypatch.setattr(device, "_ops", FakeOps())
+    model, _ = trained(lambda: [Scale()], epochs=1)
+    before, state = model.get_weights(), model.training_state()
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(Scale, method, fail)
+        model.fit(*data(), batch_size=16, verbose=0)
+    assert model.optimizer.iterations == 4
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for name, values in model.training_state().items():
+        np.testing.assert_array_equal(values, state[name])
+    model.fit(*data(), batch_size=16, verbose=0)
+    assert model.optimizer.iterations == 8
+
+
 # ---- how it is defined
 
 
 def test_a_layer_has_a_forward():
     with pytest.raises(TypeError, match=r"nothing: expected a method forward\(self, x\).*Received: Nothing without"):
         type("Nothing", (Layer,), {})(name="nothing")(layers.Input((6,)))
+
+
+def test_the_base_is_made_first():
+    class Hasty(Square):
+        def __init__(self):
+            self.units = 3
+
+    with pytest.raises(AttributeError, match=r"Hasty: expected super\(\).__init__\(\) to be called first"):
+        Sequential([layers.Input((6,)), Hasty()])
+    with pytest.raises(AttributeError, match="'Square' object has no attribute 'units'"):
+        Square().units  # noqa: B018
 
 
 def test_a_layer_of_fastconv_has_no_forward_of_its_own():
