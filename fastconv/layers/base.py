@@ -100,6 +100,7 @@ class Layer(Configurable):
     writing to them is an error. Plans with such layers are not captured on a GPU: their kernels are launched one by
     one. A subclass keeps its constructor's arguments in attributes of their names, which is what `get_config` returns;
     `load_model(path, custom_objects={"Scale": Scale})` then reads what `model.save` wrote.
+    `model.check_gradients(x, y)` says whether `backward` fits `forward`.
 
     Args:
         name: None takes the next automatic name.

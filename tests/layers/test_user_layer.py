@@ -93,6 +93,16 @@ def test_weights_of_a_file(tmp_path, suffix):
     np.testing.assert_array_equal(model.predict(x, verbose=0), other.predict(x, verbose=0))
 
 
+def test_check_gradients_finds_a_backward_that_does_not_fit():
+    class Wrong(Linear):
+        def backward(self, dy, x, y):
+            dx, dkernel, dbias = super().backward(dy, x, y)
+            return 0.9 * dx, dkernel, dbias
+
+    for layer, right in ((Linear, True), (Wrong, False)):
+        assert trained(lambda layer=layer: [layer(4)])[0].check_gradients(*data(4)).ok is right
+
+
 # ---- a device: NumPy's arrays stand for those of a GPU
 
 
