@@ -14,7 +14,13 @@ from fastconv import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOL = ROOT / "tools" / "make_notebooks.py"
-NAMES = ("cifar10_mlp_and_convolutions", "cifar10_batch_normalization", "cifar10_resnet20", "digits")
+NAMES = (
+    "cifar10_mlp_and_convolutions",
+    "cifar10_batch_normalization",
+    "cifar10_resnet20",
+    "cifar10_autoencoder",
+    "digits",
+)
 NEEDS = {"digits": "sklearn"}  # beside fastconv
 
 
@@ -69,6 +75,22 @@ def test_scripts_fall_back_to_the_sample_without_the_full_set(short_run, monkeyp
     output = run_script(NAMES[1]).stdout
     assert "Going on with the bundled sample" in output
     assert "100 training and 100 test images" in output
+
+
+def test_autoencoder_script(short_run):
+    output = run_script("cifar10_autoencoder").stdout
+    errors = [float(error) for error in re.findall(r"^(?:smaller|PCA) +(0\.\d{5})$", output, re.M)]
+    assert len(errors) == 6  # of the test images before and after training, and with noise
+    assert all(pca < smaller for smaller, pca in zip(errors[::2], errors[1::2], strict=True))
+    assert errors[:2] == errors[2:4]
+    assert "Total params: 524,771 " in output
+    assert "Non-trainable params: 225,408 " in output  # the encoder, frozen
+    assert "the encoder is as it was: True" in output
+    pictures = ["cifar10_autoencoder.png", "cifar10_denoised.png"]
+    if importlib.util.find_spec("matplotlib"):
+        assert [(short_run / name).read_bytes()[1:4] for name in pictures] == [b"PNG", b"PNG"]
+    else:
+        assert output.count("No pictures: they need matplotlib") == len(pictures)
 
 
 def test_digits_script_is_right_where_other_models_are(short_run, monkeypatch):
