@@ -4,10 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from fake_device import FakeOps
 from small_training import BATCH, STEPS, data, fit, network
 
 import fastconv
-from fastconv import Sequential, layers, models, optimizers, utils
+from fastconv import Sequential, device, layers, models, optimizers, utils
 from fastconv.callbacks import BackupAndRestore, LayerStatistics
 
 ACTIVATION = ["activation_mean", "activation_std", "activation_max", "activation_zeros"]
@@ -96,6 +97,25 @@ def test_training_is_the_same_to_the_bit(frequency):
     utils.set_random_seed(3)
     fit(without, *data())
     assert fastconv.fingerprint(with_it, True) == fastconv.fingerprint(without, True)
+
+
+@pytest.mark.parametrize("frequency", ["epoch", 2])
+def test_it_records_on_a_device_and_leaves_no_trace_there(monkeypatch, frequency):
+    ops = FakeOps()
+    monkeypatch.setattr(device, "ops", lambda: ops)
+    statistics, with_it, without = LayerStatistics(*batch(), frequency=frequency), network(), network()
+    for model, callbacks in ((with_it, [statistics]), (without, [])):
+        utils.set_random_seed(3)
+        fit(model, *data(), callbacks=callbacks)
+    assert fastconv.fingerprint(with_it, True) == fastconv.fingerprint(without, True)
+    monkeypatch.undo()
+    on_host = LayerStatistics(*batch(), frequency=frequency)
+    utils.set_random_seed(3)
+    fit(network(), *data(), callbacks=[on_host])
+    assert statistics.steps == on_host.steps
+    for layer, values in on_host.history.items():
+        for name, numbers in values.items():
+            assert statistics.history[layer][name] == pytest.approx(numbers, rel=1e-2, abs=1e-4), (layer, name)
 
 
 def test_dead_units_and_frozen_layers_are_seen():

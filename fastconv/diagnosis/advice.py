@@ -27,6 +27,7 @@ class AdviceWarning(UserWarning):
     | large_updates | `fit` on the CPU, first steps | an update larger than the weights it is of |
     | dead_units | `fit`, after epochs | a layer of ReLU units that no sample activates |
     | constant_channels | `fit`, after epochs | batch normalization of channels of which half never change |
+    | other_scale | `evaluate`, validation | inputs ten times as large as those trained on, or as small |
     | young_statistics | `evaluate`, end of `fit` | a loss far worse with moving statistics than with the batch's |
 
     `model.advised` has the kinds that came. To silence all:

@@ -14,6 +14,7 @@ from fastconv.plan.graph import Buffer, Graph, Step
 # Of inputs. Initializers and learning rates are made for values around 1; of numbers with mean 0 and deviation 1, and
 # even of heavy tails, few exceed 10, while images as bytes go to 255 and most raw measurements beyond 10.
 LARGEST_INPUT = 10
+OTHER_SCALE = 10  # between data for training and for evaluation; a forgotten division by 255 or a mean is more
 _LOOKED_AT = 64  # samples
 
 # Ops that keep the scale of what they read: inputs reach a kernel behind them as they are.
@@ -86,9 +87,36 @@ def advise_on_samples(model: Any, samples: Any, count: int | None, batch_size: i
     if not any(w.trainable and w not in model.frozen for w in model.weights):
         _advise_on_frozen(model)
     _advise_on_batches(model, graph, count, batch_size)
+    seen = spread(samples, _LOOKED_AT)
+    model.largest_inputs = [_largest(x) for x in seen.inputs]
     if "inputs_not_scaled" not in model.advised:
-        for name, buffer, x in zip(model.input_names, graph.inputs, spread(samples, _LOOKED_AT).inputs, strict=True):
-            _advise_on_input(model, graph, buffer, x, f"x[{name!r}]" if len(graph.inputs) > 1 else "x")
+        for title, *one in zip(_titles(model, "x"), graph.inputs, seen.inputs, model.largest_inputs, strict=True):
+            _advise_on_input(model, graph, title, *one)
+
+
+def _titles(model: Any, name: str) -> list[str]:
+    names = model.input_names
+    return [f"{name}[{one!r}]" for one in names] if len(names) > 1 else [name]
+
+
+def _largest(x: np.ndarray) -> float:
+    return max(float(np.max(x)), -float(np.min(x)))
+
+
+def advise_on_scale(model: Any, method: str, samples: Any, name: str = "x") -> None:
+    """Compares samples to evaluate with those that `fit` was given last."""
+    if "other_scale" in model.advised or not model.largest_inputs:
+        return
+    inputs = spread(samples, _LOOKED_AT).inputs
+    for title, before, now in zip(_titles(model, name), model.largest_inputs, map(_largest, inputs), strict=True):
+        if LARGEST_INPUT < max(before, now) < math.inf and min(before, now) * OTHER_SCALE < max(before, now):
+            advise(
+                model,
+                "other_scale",
+                f"{method}: {title} goes up to {now:g}, and x that was trained on up to {before:g} ({len(inputs[0])} "
+                "samples looked at). A network knows nothing of inputs on another scale. Scale both alike, or begin "
+                "the model with layers.Rescaling, which scales whatever it is given.",
+            )
 
 
 def _advise_on_frozen(model: Any) -> None:
@@ -102,12 +130,9 @@ def _advise_on_frozen(model: Any) -> None:
     )
 
 
-def _advise_on_input(model: Any, graph: Graph, buffer: Buffer, x: np.ndarray, name: str) -> None:
+def _advise_on_input(model: Any, graph: Graph, name: str, buffer: Buffer, x: np.ndarray, largest: float) -> None:
     kernel = _kernel_behind(graph, buffer)
-    if kernel is None:
-        return
-    largest = max(float(np.max(x)), -float(np.min(x)))
-    if not LARGEST_INPUT < largest < math.inf:
+    if kernel is None or not LARGEST_INPUT < largest < math.inf:
         return
     divisor = 255 if 100 < largest <= 255 else float(f"{largest:.1g}")
     advise(

@@ -33,6 +33,7 @@ class Compiled:
         self._noticed: frozenset | None = None  # what there was a warning of
         self.advised: set[str] = set()  # kinds of AdviceWarning that came
         self.looked_at: dict[str, int] = {}  # what there may be advice of: after how many steps
+        self.largest_inputs: list[float] = []  # of what `fit` trained on last, by absolute value
         # Between fit and BackupAndRestore: whether a backup counts as a whole, the feeder with the epoch's order, and
         # where to go on.
         self._resumes, self._epoch_runs, self._place = False, None, None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastconv.diagnosis.before_training import advise_on_scale
 from fastconv.diagnosis.during_training import Adviser, advise_on_statistics
 from fastconv.geometry import positive_int
 from fastconv.models import data, loops, structure
@@ -146,6 +147,8 @@ class Trainer(Compiled):
             source = InArrays(len(samples), batch_size, bool(shuffle), steps)
         first = samples or source.upcoming
         adviser = Adviser(self, first, samples and len(samples), batch_size if samples else len(first))
+        if isinstance(validation, data.Samples):
+            advise_on_scale(self, "fit", validation, "validation x")
         callbacks = self._callbacks(callbacks, verbose, epochs, source)
         watched = None if callbacks.ends_on_nan else Watched(feeder, executor, samples)
         feeder = watched or feeder
@@ -241,6 +244,7 @@ class Trainer(Compiled):
             _refuse({"y": y, "sample_weight": sample_weight})
         else:
             x = self._checked(x, y, sample_weight)
+            advise_on_scale(self, "evaluate", x)
         evaluation = self._evaluation(x, batch_size, steps)
         results = evaluation(self._callbacks(callbacks, verbose, 1, evaluation.source))
         if isinstance(x, data.Samples):

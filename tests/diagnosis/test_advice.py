@@ -150,6 +150,18 @@ def test_batches_are_looked_at_too():
     assert len(texts) == 1 and "32 samples looked at" in texts[0]
 
 
+@pytest.mark.parametrize("trained, evaluated, seen", [(1, 255, True), (255, 1, True), (1, 5, False), (20, 60, False)])
+def test_evaluation_on_another_scale(trained, evaluated, seen):
+    x, y = blobs()
+    model = dense(layers.Rescaling(0.001))
+    assert fit(model, x * trained, y) == []
+    texts, _ = advice(lambda: model.evaluate(x * evaluated, y, verbose=0))
+    assert len(texts) == seen and all("evaluate: x goes up to " in text for text in texts)
+    texts = fit(dense(layers.Rescaling(0.001)), x * trained, y, validation_data=(x * evaluated, y))
+    assert len(texts) == seen and all("fit: validation x goes up to " in text for text in texts)
+    assert advice(lambda: dense().evaluate(x * evaluated, y, verbose=0))[0] == []  # of a model that was not trained
+
+
 def flat_norm():
     return compiled(layers.Flatten(), layers.Dense(4), layers.BatchNormalization(name="bn"), layers.Dense(3, "softmax"))
 
