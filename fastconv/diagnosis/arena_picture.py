@@ -29,10 +29,11 @@ def draw(plan: PlanExplanation) -> str:
     shapes = []
     phases = [s.phase for s in plan.steps]
     for phase in dict.fromkeys(phases):
-        first, count = phases.index(phase), phases.count(phase)
+        first = phases.index(phase)
         if first:
             shapes.append(_line(at(first), _TOP - 14, at(first), base))
-        shapes.append(html.text(at(first) + 3, _TOP - 5, phase[: max(int(count * step / _CHARACTER), 0)]))
+        end = at(first + phases.count(phase)) if phases[-1] != phase else right
+        shapes.append(html.text(at(first) + 3, _TOP - 5, phase[: int((end - at(first)) / _CHARACTER)]))
     for share in (0, 0.25, 0.5, 0.75, 1):
         y = _TOP + share * _HEIGHT
         shapes.append(_line(_LEFT, y, right, y))

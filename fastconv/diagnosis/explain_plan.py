@@ -117,8 +117,9 @@ class PlanExplanation:
     def _repr_html_(self) -> str:
         from fastconv import html
 
+        picture = f'<div style="overflow-x:auto">{self.picture()}</div>'  # of many steps it is wider than a page
         tables = [html.table(head, rows, title, words) for title, head, rows, words in self._tables()]
-        return html.paragraphs(self._about()) + tables[0] + tables[1] + self.picture() + tables[2]
+        return html.paragraphs(self._about()) + tables[0] + tables[1] + picture + tables[2]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the picture (".svg"), all as a page (".html") or the tables (".txt"), whole or not at all.

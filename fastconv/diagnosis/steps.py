@@ -30,12 +30,14 @@ def executor_of_copy(model: Any) -> tuple[Any, Executor]:
 
 
 def phases(plan: Plan) -> list[str]:
-    """Of each step: "forward" (with losses and metrics), "backward" or "update"."""
+    """Of each step: "forward" (with losses, metrics and all that does not train), "backward" or "update"."""
+    if not plan.graph.training:
+        return ["forward"] * len(plan.steps)
     of_parameters = lambda b: b.kind == "state" and b.name in ("w", "dw")  # noqa: E731
     update = next((i for i, step in enumerate(plan.steps) if any(map(of_parameters, step.buffers()))), len(plan.steps))
     targets = set(plan.graph.targets)
     losses = [i for i, step in enumerate(plan.steps[:update]) if targets & {b.root for b in step.reads.values()}]
-    backward = losses[-1] + 1 if plan.graph.training and losses else update
+    backward = losses[-1] + 1 if losses else update
     return [_phase(i, backward, update) for i in range(len(plan.steps))]
 
 

@@ -33,6 +33,17 @@ def test_it_says_what_the_plan_does(cnn):
     assert [s.algorithm for s in found.steps[:4]] == ["direct", "direct", "winograd", "direct"]
 
 
+def test_what_does_not_train_is_forward():
+    x = layers.Input((4,))
+    model = compiled(models.Model(x, layers.Dense(2, activation="softmax", kernel_regularizer="l2")(x)))
+    evaluation = model.explain_plan(mode="evaluate")
+    assert [(s.op, s.phase) for s in evaluation.steps][-1] == ("penalty", "forward")
+    assert [(s.op, s.phase) for s in model.explain_plan().steps][-2:] == [
+        ("penalty", "update"),
+        ("adam_update", "update"),
+    ]
+
+
 def test_it_changes_nothing(cnn):
     weights, numbers = [w.tobytes() for w in cnn.get_weights()], json.dumps(rng.get_state(), default=str)
     cnn.explain_plan()

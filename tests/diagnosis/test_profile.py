@@ -10,7 +10,9 @@ from fake_device import FakeOps
 from helpers import emulated_cuda
 from page import Page
 
-from fastconv import _core, bench, config, device, layers, models, optimizers, rng, utils
+from fastconv import _core, bench, config, device, geometry, layers, models, ops, optimizers, utils
+from fastconv import rng as generators
+from fastconv.diagnosis import steps
 from fastconv.models import networks
 from fastconv.ops import get_ops
 
@@ -48,7 +50,7 @@ def fingerprint(model):
     return (
         [weight.tobytes() for weight in model.get_weights()],
         state and {name: values.tobytes() for name, values in state.items()},
-        json.dumps(rng.get_state(), default=lambda array: array.tolist()),
+        json.dumps(generators.get_state(), default=lambda array: array.tolist()),
         (model.optimizer.iterations, model.optimizer.learning_rate) if model.optimizer else None,
     )
 
@@ -109,10 +111,10 @@ def test_a_callable_learning_rate_is_not_asked():
 
 def test_the_rows_are_the_calls_of_a_training_step(cnn):
     found = cnn.profile(*samples(cnn, 32), seconds=SHORT)
-    steps = cnn._ready().plan("train", 32).steps
+    planned = cnn._ready().plan("train", 32).steps
     assert [(row.step, row.op, row.layer) for row in found.rows] == [
         (i, step.op, step.layer or {"adam_update": "(optimizer)"}.get(step.op, "(loss, metrics)"))
-        for i, step in enumerate(steps)
+        for i, step in enumerate(planned)
     ]
     phases = [row.phase for row in found.rows]
     assert phases == ["forward"] * 10 + ["backward"] * 10 + ["update"]
@@ -156,6 +158,21 @@ def test_algorithms_are_those_that_convolutions_use(cnn):
         assert not _core.conv2d_allows_winograd()
     finally:
         config.set_conv_algorithm("auto")
+
+
+@pytest.mark.parametrize("size", [2, 4, 5, 8, 16, 33])
+@pytest.mark.parametrize(("c", "k"), [(3, 32), (8, 8), (16, 40), (64, 64), (200, 700)])
+def test_the_algorithm_named_is_the_one_whose_bits_are_computed(size, c, k, rng):
+    x = rng.normal(size=(1, size, size, c)).astype(np.float32)
+    w = rng.normal(size=(3, 3, c, k)).astype(np.float32)
+    auto = ops.conv2d(x, w, padding="same")
+    config.set_conv_algorithm("direct")
+    try:
+        direct = ops.conv2d(x, w, padding="same")
+    finally:
+        config.set_conv_algorithm("auto")
+    named = steps._uses_winograd(geometry.conv2d(x.shape, k, 3, padding="same"), get_ops("cpu"))
+    assert named == (auto.tobytes() != direct.tobytes())
 
 
 def flop_of(*stack, shape=(8, 8, 4)):
@@ -246,8 +263,7 @@ def test_batches_are_refused():
 
 
 def test_a_device_measures_its_own_calls(monkeypatch):
-    ops = FakeOps()
-    monkeypatch.setattr(device, "_ops", ops)
+    monkeypatch.setattr(device, "_ops", FakeOps())
     utils.set_random_seed(0)
     model = compiled(small())
     x, y = samples(model)
