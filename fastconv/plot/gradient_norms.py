@@ -38,9 +38,10 @@ def plot_gradient_norms(statistics: Any, path: Path = None) -> list[Any]:
     """
     norms, steps = _read(statistics)
     figure = new_figure(path, 8, max(4.0, 0.8 + 0.18 * len(norms)))
-    ax = figure.add_subplot()
     from matplotlib import colormaps
+    from matplotlib.ticker import MaxNLocator
 
+    ax = figure.add_subplot()
     lines = []
     for i, values in enumerate(norms.values()):
         colour = colormaps[MAGNITUDES](0.92 * i / max(len(norms) - 1, 1))
@@ -50,12 +51,24 @@ def plot_gradient_norms(statistics: Any, path: Path = None) -> list[Any]:
             at = {"transform": ax.get_xaxis_transform(), "color": colour if marker == "v" else WRONG}
             ax.plot(steps[where], np.full(where.sum(), place), marker, markersize=6, **at)
     ax.set_yscale("log")
+    _number(ax)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("step")
     ax.set_ylabel("norm of the gradient")
     ax.grid(alpha=0.3)
     legend(ax, lines, list(norms), loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     finish(figure, path)
     return [ax]
+
+
+def _number(ax: Any) -> None:
+    """Plain numbers along the logarithmic axis: 0.01, 0.1, 1; over less than two decades 2 and 5 as well."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    between = FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
+    ax.yaxis.set_minor_formatter(between if high / low < 100 else NullFormatter())
 
 
 def _read(statistics: Any) -> tuple[dict[str, np.ndarray], np.ndarray]:
