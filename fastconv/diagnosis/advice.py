@@ -11,7 +11,8 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class AdviceWarning(UserWarning):
-    """Something that `compile`, `fit` or `evaluate` saw which is most often a mistake. Nothing was changed or stopped.
+    """Something seen by `compile`, `fit`, `evaluate` or `load_torch` that is most often a mistake. Nothing was changed or
+    stopped.
 
     Each kind of advice comes once for a model:
 
@@ -28,6 +29,7 @@ class AdviceWarning(UserWarning):
     | dead_units | `fit`, after epochs | a layer of ReLU units that no sample activates |
     | constant_channels | `fit`, after epochs | batch normalization of channels of which half never change |
     | other_scale | `evaluate`, validation | inputs ten times as large as those trained on, or as small |
+    | padding_of_torch | `saving.load_torch` | "same" padding whose zeros PyTorch's `padding` puts elsewhere |
     | young_statistics | `evaluate`, end of `fit` | a loss far worse with moving statistics than with the batch's |
 
     `model.advised` has the kinds that came. To silence all:

@@ -24,6 +24,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastconv.diagnosis.advice import advise, listed
+from fastconv.geometry import dilated
+from fastconv.geometry import window as padding_window
+from fastconv.layers import Conv2DTranspose
 from fastconv.layers.base import Layer
 from fastconv.saving.atomic import StrPath, atomic_write
 
@@ -72,7 +76,8 @@ def load_torch(
 ) -> None:
     """Reads the weights of a PyTorch `state_dict` (of `safetensors.torch.save_file`) into a model of the same layers.
 
-    The whole file is checked before the first weight changes.
+    The whole file is checked before the first weight changes. An `AdviceWarning` names layers whose zeros lie elsewhere
+    than where PyTorch's `padding` puts them, which a file of weights cannot say.
 
     Args:
         model: a built model.
@@ -105,6 +110,34 @@ def load_torch(
         raise ValueError(f"{path}: expected the arrays of this model alone. Received: {', '.join(extra[:4])} as well")
     for weight, value in values:
         weight.assign(value)
+    _advise_on_padding(model)
+
+
+def _advise_on_padding(model: Any) -> None:
+    """PyTorch pads as many zeros before as after; "same" with an odd number of them has the extra one after."""
+    uneven = [node.layer.name for node in model.nodes if _pads_unevenly(node)]
+    if uneven:
+        advise(
+            model,
+            "padding_of_torch",
+            f'load_torch: {listed(uneven)}: padding="same" adds an odd number of zeros there, the extra one below and '
+            "to the right. PyTorch's `padding` adds as many above and to the left: weights trained with that see an "
+            'image shifted by a pixel, and predict worse. For those put ZeroPadding2D and padding="valid" in its '
+            "place. Weights trained with ZeroPad2d((0, 1, 0, 1)) are as they should be.",
+        )
+
+
+def _pads_unevenly(node: Any) -> bool:
+    layer = node.layer
+    window = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
+    if window is None or isinstance(layer, Conv2DTranspose) or layer.padding != "same":
+        return False
+    window = dilated(window, getattr(layer, "dilation_rate", (1, 1)))
+    for size, taps, stride in zip(node.inputs[0].shape[1:3], window, layer.strides, strict=True):
+        outputs, before = padding_window(size, taps, stride, "same")
+        if max((outputs - 1) * stride + taps - size, 0) != 2 * before:
+            return True
+    return False
 
 
 def _checked(path: StrPath) -> str:

@@ -1,5 +1,7 @@
 """Weights to and from PyTorch: the layouts, and where torch is installed what its networks compute."""
 
+import warnings
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -132,3 +134,26 @@ def test_pytorch_computes_the_same(model, tmp_path):
     with torch.no_grad():
         expected = net.eval()(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).numpy()
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "layer, size, uneven",
+    [
+        (layers.Conv2D(2, 3, strides=2, padding="same"), 8, True),
+        (layers.Conv2D(2, 3, strides=2, padding="same"), 9, False),
+        (layers.Conv2D(2, 3, padding="same"), 8, False),
+        (layers.Conv2D(2, 2, padding="same"), 8, True),
+        (layers.Conv2D(2, 2, dilation_rate=2, padding="same"), 8, False),
+        (layers.Conv2D(2, 3, strides=2), 8, False),
+        (layers.DepthwiseConv2D(3, strides=2, padding="same"), 8, True),
+        (layers.Conv2DTranspose(2, 3, strides=2, padding="same"), 8, False),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_zeros_that_lie_elsewhere_in_pytorch_are_told_of(tmp_path, layer, size, uneven):
+    model = models.Sequential([layers.Input((size, size, 3)), layer])
+    saving.save_torch(model, tmp_path / "a.safetensors")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        saving.load_torch(model, tmp_path / "a.safetensors")
+    assert [layer.name in str(one.message) for one in caught] == [True] * uneven
