@@ -71,6 +71,17 @@ def test_the_update_is_the_optimizers():
     assert found["update_ratio"] > 0.01
 
 
+def test_gradients_are_those_before_clipping():
+    x, y = np.array([[1.0, 2.0], [-3.0, 1.0]]), np.array([[1.0, 3.0], [1.0, 1.0]])
+    model, statistics = linear(), LayerStatistics(x, y)
+    model.compile(optimizers.SGD(0.5, clipnorm=1e-3), "mse")
+    model.fit(x, y, epochs=1, verbose=0, callbacks=[statistics])
+    found = {name: values[0] for name, values in statistics.history["d"].items()}
+    assert found["gradient_norm"] > 0.1 and found["update_ratio"] == pytest.approx(
+        5e-4 / found["weight_norm"], rel=1e-4
+    )
+
+
 @pytest.mark.parametrize("frequency, steps", [("epoch", [4, 8]), (3, [3, 6]), (1, [*range(1, 9)])])
 def test_it_records_as_often_as_asked(frequency, steps):
     statistics = LayerStatistics(*batch(), frequency=frequency)
@@ -109,9 +120,9 @@ def test_it_records_on_a_device_and_leaves_no_trace_there(monkeypatch, frequency
         fit(model, *data(), callbacks=callbacks)
     assert fastconv.fingerprint(with_it, True) == fastconv.fingerprint(without, True)
     monkeypatch.undo()
-    on_host = LayerStatistics(*batch(), frequency=frequency)
+    on_host, model = LayerStatistics(*batch(), frequency=frequency), network()
     utils.set_random_seed(3)
-    fit(network(), *data(), callbacks=[on_host])
+    fit(model, *data(), callbacks=[on_host])
     assert statistics.steps == on_host.steps
     for layer, values in on_host.history.items():
         for name, numbers in values.items():

@@ -41,6 +41,8 @@ class Probe:
         self._executor = executor = model._ready()
         self._memory, self._store = executor.memory, executor.store
         self._gradient = self._memory.zeros(self._store.trainable.size if mode == "train" else 0, np.float32)
+        # The number of the step that comes next, by which dropout draws; a device has it there.
+        self._step = np.zeros(1, np.int64) if self._memory.on_host else executor.next_step
         self.forward: list[Step] = []
         self.graph = self._graph(model, mode, batch, weighted)
         self.plan = Plan(self.graph, executor.ops)
@@ -73,6 +75,8 @@ class Probe:
     def _external(self, buffer: Buffer) -> Any:
         if buffer in self._own:
             return self._own[buffer]
+        if buffer.name == "step":
+            return self._step
         if buffer.kind == "gradient":
             begin = next(begin for weight, begin, _ in self._store.places if weight is buffer.owner)
             return self._gradient[begin : begin + math.prod(buffer.shape)]
@@ -81,12 +85,15 @@ class Probe:
         return self._executor._external(buffer)
 
     def run(self, samples: Any, visit: Visit = lambda step, values: None) -> float:
-        """Runs the steps on as many `samples` (`fastconv.models.data.Samples`) and returns their loss, 0.0 without one.
+        """Runs the steps on as many `samples` (`fastconv.models.data.Samples`), as the next training step would, and
+        returns their loss, 0.0 without one.
 
         After each step it calls `visit(step, values)`; `values(name)` returns an array that the step read or wrote, by
         its name there: on the host, and valid until the next step.
         """
         self._memory.upload(self._gradient, 0)  # where no step writes
+        if self._memory.on_host:
+            self._step[0] = self._executor.iterations + 1
         arrays = samples.inputs if self.graph.totals is None else samples.arrays
         for slot, array in zip(self.plan.host_slots, arrays, strict=True):
             slot[...] = array
@@ -111,18 +118,15 @@ class Probe:
         executor.optimizer.emit(graph, w, dw, self._store.places)
         plan = Plan(graph, executor.ops)
         executor._set_learning_rate(executor.optimizer.rate_at(executor.iterations))
-        copies = {"dw": self._gradient}
+        copies: dict[str, Any] = {}
 
         def external(buffer: Buffer) -> Any:
-            if buffer.kind != "state" or buffer.name == "learning_rate":
-                return executor._external(buffer)
+            if buffer.kind != "state" or buffer.name in ("learning_rate", "step"):  # no update writes these
+                return self._external(buffer)
             if buffer.name not in copies:
-                copies[buffer.name] = memory.asarray(np.array(memory.download(executor._external(buffer))))
+                copies[buffer.name] = memory.asarray(np.array(memory.download(self._external(buffer))))
             return copies[buffer.name]
 
-        external(graph.state("step", dtype="int64"))
-        if memory.on_host:
-            copies["step"] += 1  # of the step that would be taken; a device counts on by itself, after it
         arena = Arena(memory)
         arena.reserve(plan.layout.size_bytes)
         plan.bind(arena, external)

@@ -17,14 +17,6 @@ def batch(model):
     return model._checked(x[:BATCH], y[:BATCH])
 
 
-def run_as_next_step(model, probe, samples):
-    """Dropout draws by the step's number, and a look is one at the step before."""
-    model._executor.step += 1
-    loss = probe.run(samples)
-    model._executor.step -= 1
-    return loss
-
-
 def trained(**options):
     model = network()
     if options:
@@ -39,7 +31,7 @@ def test_gradients_are_those_of_the_next_step():
     model.compile(optimizers.SGD(1.0), "categorical_crossentropy")
     samples = batch(model)
     probe = Probe(model, "train", BATCH)
-    assert run_as_next_step(model, probe, samples) > 0
+    assert probe.run(samples) > 0
     found = {weight: values.copy() for weight, values in probe.gradients()}
     before = {weight: weight.numpy() for weight in found}
     model.train_on_batch(samples.inputs[0], samples.targets[0])
@@ -60,7 +52,7 @@ def test_updates_are_those_of_the_next_step(optimizer):
     model = trained(optimizer=optimizer)
     samples = batch(model)
     probe = Probe(model, "train", BATCH)
-    run_as_next_step(model, probe, samples)
+    probe.run(samples)
     found = {weight: values.copy() for weight, values in probe.updates()}
     before = {weight: weight.numpy() for weight in found}
     model.train_on_batch(samples.inputs[0], samples.targets[0])
