@@ -18,7 +18,7 @@ _CHARACTER, _LINE = 6.0, 12.0  # of a label, of 10 pixels
 _LEAST_SHARE = 1 / 2000  # of the arena's height: what is smaller is drawn of this size
 
 
-def draw(plan: PlanExplanation) -> str:
+def draw(plan: PlanExplanation, background: str = "none") -> str:
     """An SVG with a title for each box, which browsers show under the pointer."""
     columns = len(plan.steps) + 2  # before the first step, the steps, after the last
     step = min(max(_WIDTH / columns, _LEAST_STEP), _MOST_STEP)
@@ -26,7 +26,7 @@ def draw(plan: PlanExplanation) -> str:
     scale = _HEIGHT / max(plan.arena_bytes, 1)
     at = lambda number: _LEFT + (number + 1) * step  # noqa: E731
 
-    shapes = []
+    shapes = [f'<rect width="100%" height="100%" fill="{background}"/>'] if background != "none" else []
     phases = [s.phase for s in plan.steps]
     for phase in dict.fromkeys(phases):
         first = phases.index(phase)

@@ -135,7 +135,7 @@ class PlanExplanation:
         if suffix == ".html":
             text = f'<!DOCTYPE html><meta charset="utf-8"><title>Plan</title>{self._repr_html_()}'
         else:
-            text = self.picture() if suffix == ".svg" else f"{self.table()}\n"
+            text = arena_picture.draw(self, "white") if suffix == ".svg" else f"{self.table()}\n"
         with atomic_write(path) as file:
             file.write(text.encode())
 
