@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -142,13 +143,16 @@ def _maps(model: Model, samples: list[np.ndarray], prefix: str = "") -> Iterable
             name += f" (call {calls.index(node) + 1})"
         if isinstance(node.layer, Model):
             yield from _maps(node.layer, [values[tensor] for tensor in node.inputs], f"{name}/")
-        elif len(node.outputs[0].shape) == 4:
-            yield Maps(name, values[node.outputs[0]][0])
+            continue
+        for i, tensor in enumerate(node.outputs):
+            if len(tensor.shape) == 4:
+                yield Maps(f"{name} (output {i + 1})" if len(node.outputs) > 1 else name, values[tensor][0])
 
 
 def _chosen(maps: list[Maps], names: Sequence[str]) -> list[Maps]:
-    known = {one.name.split(" (call")[0] for one in maps} | {one.name for one in maps}
-    unknown = [name for name in names if name not in known]
-    if unknown or isinstance(names, str) or not names:
+    """Those of the names, in all calls and outputs unless a name says which."""
+    plain = [re.sub(r" \((call|output) \d+\)", "", one.name) for one in maps]
+    known = {*plain, *(one.name for one in maps)}
+    if isinstance(names, str) or not names or any(name not in known for name in names):
         raise ValueError(f"layers: expected a list of {sorted(known)}. Received: layers={names!r}")
-    return [one for one in maps if one.name in names or one.name.split(" (call")[0] in names]
+    return [one for one, name in zip(maps, plain, strict=True) if one.name in names or name in names]

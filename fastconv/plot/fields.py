@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -54,7 +55,7 @@ class Call(NamedTuple):
     name: str  # "model/layer" within a model
     layer: Any
     inputs: list[int]
-    output: int
+    outputs: list[int]
 
 
 class Graph:
@@ -94,8 +95,8 @@ class Graph:
             else:
                 shapes = [self.shapes[number] for number in read]
                 shape = node.layer.compute_output_shape(shapes if len(shapes) > 1 else shapes[0])
-                made = [self._tensor(tuple(shape))]
-                self.calls.append(Call(name, node.layer, read, made[0]))
+                made = [self._tensor(tuple(one)) for one in (shape if len(node.outputs) > 1 else [shape])]
+                self.calls.append(Call(name, node.layer, read, made))
             numbers.update(zip(node.outputs, made, strict=True))
         return [numbers[tensor] for tensor in model.outputs]
 
@@ -112,10 +113,10 @@ class Graph:
         """
         fields = {tensor: tuple((p, p) for p in position) if len(self.shapes[tensor]) == 4 else _POINT}
         for call in reversed(self.calls):
-            if call.output not in fields:
-                continue
-            for number in call.inputs:
-                found = self._before(call, number, fields[call.output])
+            for output, number in itertools.product(call.outputs, call.inputs):
+                if output not in fields:
+                    continue
+                found = self._before(call, number, output, fields[output])
                 if clipped and len(self.shapes[number]) == 4:
                     found = tuple(_clip(s, n) for s, n in zip(found, self.shapes[number][1:3], strict=True))
                 if None in found:
@@ -123,8 +124,8 @@ class Graph:
                 fields[number] = tuple(map(_hull, fields.get(number, _NOTHING), found))
         return fields
 
-    def _before(self, call: Call, number: int, field: Field) -> Field:
-        """What of an input of a call the field of its output depends on."""
+    def _before(self, call: Call, number: int, output: int, field: Field) -> Field:
+        """What of an input of a call the field of an output depends on."""
         layer, shape = call.layer, self.shapes[number]
         known = isinstance(layer, (*_IN_PLACE, *_MERGES, *_WINDOWS, *_WHOLE, *_MOVES))
         if isinstance(layer, layers.Concatenate):
@@ -137,9 +138,9 @@ class Graph:
             return _NOTHING
         if len(shape) != 4:
             return _POINT
-        if len(self.shapes[call.output]) != 4 or isinstance(layer, _WHOLE):
+        if len(self.shapes[output]) != 4 or isinstance(layer, _WHOLE):
             return tuple((0, size - 1) for size in shape[1:3])
-        sizes = zip(field, shape[1:3], self.shapes[call.output][1:3], (0, 1), strict=True)
+        sizes = zip(field, shape[1:3], self.shapes[output][1:3], (0, 1), strict=True)
         return tuple(_span_before(layer, span, n, made, axis) for span, n, made, axis in sizes)
 
 

@@ -63,7 +63,7 @@ def plot_receptive_field(
         raise ValueError(f"plot_receptive_field: expected a built model. Received: {model!r}")
     graph = Graph(model, None if image_size is None else geometry.pair(image_size, "image_size"))
     call = _chosen(graph, model, layer)
-    shape = graph.shapes[call.output]
+    shape = graph.shapes[call.outputs[0]]
     position = _position(position, shape, call.name)
     inputs = [number for number in graph.inputs if len(graph.shapes[number]) == 4]
     seen = {number: _seen(graph, call, position, number) for number in inputs}
@@ -85,7 +85,7 @@ def plot_receptive_field(
 def _chosen(graph: Graph, model: Model, layer: Layer | str | None) -> Call:
     """The call asked for; of several of a layer the first."""
     if layer is None:
-        images = [call for call in graph.calls if len(graph.shapes[call.output]) == 4]
+        images = [call for call in graph.calls if len(graph.shapes[call.outputs[0]]) == 4]
         if not images or not any(len(graph.shapes[number]) == 4 for number in graph.inputs):
             raise ValueError(f"plot_receptive_field: expected a model of images. Received: {model.name!r}, "
                              "none of whose layers has an output of shape (N, H, W, C)")  # fmt: skip
@@ -116,13 +116,13 @@ def _position(position: Sequence[int] | None, shape: Sequence[Any], name: str) -
 
 def _seen(graph: Graph, call: Call, position: tuple[int, int], number: int) -> list[Seen]:
     """What the layers up to the one of `call` see of an input, where it is more than those before see."""
-    on_the_way = graph.fields(call.output, position, clipped=True)
+    on_the_way = graph.fields(call.outputs[0], position, clipped=True)
     found: list[Seen] = []
     for other in graph.calls:
-        if other.output not in on_the_way or None in on_the_way[other.output]:
+        if other.outputs[0] not in on_the_way or None in on_the_way[other.outputs[0]]:
             continue
-        centre = position if other is call else middle(on_the_way[other.output])
-        endless, reached = (graph.fields(other.output, centre, clipped).get(number) for clipped in (False, True))
+        centre = position if other is call else middle(on_the_way[other.outputs[0]])
+        endless, reached = (graph.fields(other.outputs[0], centre, clipped).get(number) for clipped in (False, True))
         if reached is None or None in reached:
             continue
         extents = [tuple(map(extent, field)) for field in (endless, *(seen.endless for seen in found[-1:]))]

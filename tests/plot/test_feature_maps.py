@@ -68,6 +68,10 @@ def test_models_inside_have_their_layers_shown(pyplot, small, image):
         "inner (call 2)/last",
         "add",
     ]
+    chosen = plot_feature_maps(model, image, layers=["inner/first", "inner (call 2)/last"])
+    assert list(rows(chosen)) == [
+        label for label in drawn if "image" in label or "first" in label or "2)/last" in label
+    ]
     sums = sum(drawn[f"inner (call {i})/last\n6×6, 2 channels"] for i in (1, 2))
     np.testing.assert_allclose(drawn["add\n6×6, 2 channels"], sums, atol=1e-6)
 
@@ -79,6 +83,21 @@ def test_several_inputs(pyplot, image):
     drawn = rows(plot_feature_maps(model, {"a": image, "b": many}))
     np.testing.assert_allclose(drawn["both\n8×8, 8 channels"], np.concatenate([image, many], 2).transpose(2, 0, 1))
     assert drawn["b\n8×8, 5 channels"].shape == (5, 8, 8)
+
+
+def test_every_output_of_a_layer_is_a_row(pyplot, image):
+    class Twice(layers.Layer):
+        def compute_output_shape(self, input_shape):
+            return [input_shape, input_shape]
+
+        def forward(self, x):
+            return x, 2 * x
+
+    start = layers.Input((8, 8, 3))
+    model = Model(start, Twice(name="twice")(start))
+    drawn = rows(plot_feature_maps(model, image, layers=["twice"]))
+    one, two = (drawn[f"twice (output {i})\n8×8, 3 channels"] for i in (1, 2))
+    np.testing.assert_array_equal(2 * one, two)
 
 
 def test_training_goes_on_as_if_nothing_had_been_drawn(pyplot, image):

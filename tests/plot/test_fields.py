@@ -36,7 +36,7 @@ def measured(model, number, position):
 
 def computed(model, number, position, clipped=True):
     graph = Graph(model, None)
-    return graph.fields(graph.calls[-1].output, position, clipped).get(graph.inputs[number])
+    return graph.fields(graph.calls[-1].outputs[0], position, clipped).get(graph.inputs[number])
 
 
 def chain(*parts):
@@ -111,7 +111,7 @@ def test_each_of_several_inputs_has_its_field():
     model = ones(Model([a, b], layers.Concatenate()([layers.Conv2D(1, 3)(a), layers.Conv2D(1, 7, padding="same")(
         layers.Cropping2D(1)(b))])))  # fmt: skip
     graph = Graph(model, None)
-    fields = graph.fields(graph.calls[-1].output, (3, 3), True)
+    fields = graph.fields(graph.calls[-1].outputs[0], (3, 3), True)
     assert [fields[number] for number in graph.inputs] == [((3, 5), (3, 5)), ((1, 7), (1, 7))]
 
 
@@ -131,6 +131,27 @@ def test_the_field_of_a_stack_has_the_size_of_the_textbook():
 def test_another_image_size():
     model = chain(layers.Conv2D(2, 3, 2, "same"), layers.Conv2D(2, 3, 2, "same"))
     assert Graph(model, (40, 21)).shapes[-1] == (None, 10, 6, 2)
+
+
+class Halves(layers.Layer):
+    """A layer of a user's: the left and the right half of images."""
+
+    def compute_output_shape(self, input_shape):
+        n, h, w, c = input_shape
+        return [(n, h, w // 2, c), (n, h, w - w // 2, c)]
+
+    def forward(self, x):
+        return x[:, :, : x.shape[2] // 2], x[:, :, x.shape[2] // 2 :]
+
+
+def test_a_layer_of_a_user_s_counts_where_it_is_not_on_the_way():
+    image = layers.Input((4, 4, 1))
+    before = layers.Conv2D(1, 3, padding="same")(image)
+    graph = Graph(Model(image, Halves()(before)), None)
+    assert graph.fields(graph.calls[0].outputs[0], (1, 1), True)[graph.inputs[0]] == ((0, 2), (0, 2))
+    assert [graph.shapes[output] for output in graph.calls[1].outputs] == [(None, 4, 2, 1)] * 2
+    with pytest.raises(ValueError, match="expected a layer whose receptive field is known. Received: Halves"):
+        graph.fields(graph.calls[1].outputs[1], (0, 0), True)
 
 
 @pytest.mark.parametrize("layer", [layers.Concatenate(axis=1)], ids=str)
