@@ -20,9 +20,19 @@ _FUNCTIONAL = ("Functional", "Model")
 
 
 def model_entry(model: Model) -> dict[str, Any]:
-    """A model in Keras' form."""
+    """A model in Keras' form. A layer that several of its models share has an entry in each, all with one number."""
+    entries: dict[Layer, list[dict[str, Any]]] = defaultdict(list)
+    entry = _model_entry(model, entries)
+    for number, of_layer in enumerate(entries.values()):
+        for one in of_layer if len(of_layer) > 1 else ():
+            one["shared_object_id"] = number
+    return entry
+
+
+def _model_entry(model: Model, entries: dict[Layer, list[dict[str, Any]]]) -> dict[str, Any]:
+    """An entry, and in `entries` those of its layers."""
     sequential = isinstance(model, Sequential)
-    config = _sequential_config(model) if sequential else _functional_config(model)
+    config = _sequential_config(model, entries) if sequential else _functional_config(model, entries)
     return {
         "module": "keras" if sequential else "keras.src.models.functional",
         "class_name": "Sequential" if sequential else "Functional",
@@ -41,23 +51,25 @@ def layer_configs(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield layer["config"]
 
 
-def _layer_entry(layer: Layer) -> dict[str, Any]:
-    if isinstance(layer, Model):
-        return {**model_entry(layer), "name": layer.name}
+def _layer_entry(layer: Layer, entries: dict[Layer, list[dict[str, Any]]]) -> dict[str, Any]:
     if isinstance(layer, InputLayer):
         config = {"batch_shape": list(layer.batch_shape), "dtype": "float32", "name": layer.name}
         return {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
-    entry = serialize(layer)
-    entry["config"] |= {"name": layer.name, "trainable": layer.trainable}
+    if isinstance(layer, Model):
+        entry = {**_model_entry(layer, entries), "name": layer.name}
+    else:
+        entry = serialize(layer)
+        entry["config"] |= {"name": layer.name, "trainable": layer.trainable}
+    entries[layer].append(entry)
     return entry
 
 
-def _sequential_config(model: Sequential) -> dict[str, Any]:
+def _sequential_config(model: Sequential, entries: dict[Layer, list[dict[str, Any]]]) -> dict[str, Any]:
     layers = [layer for node in model.nodes[:1] if isinstance(layer := node.layer, InputLayer)] + model.layers
-    return {"layers": [_layer_entry(layer) for layer in layers]}
+    return {"layers": [_layer_entry(layer, entries) for layer in layers]}
 
 
-def _functional_config(model: Model) -> dict[str, Any]:
+def _functional_config(model: Model, entries: dict[Layer, list[dict[str, Any]]]) -> dict[str, Any]:
     """Every layer once, with its calls in the order of computation; a tensor is (layer, which call, which output)."""
     calls: dict[Layer, list[Node]] = defaultdict(list)
     for node in model.nodes:
@@ -78,7 +90,8 @@ def _functional_config(model: Model) -> dict[str, Any]:
             tensors = [argument(t) for t in node.inputs]
             if tensors:
                 inbound.append({"args": [tensors[0] if len(tensors) == 1 else tensors], "kwargs": {}})
-        layers.append({**_layer_entry(layer), "name": layer.name, "inbound_nodes": inbound})
+        layers.append(_layer_entry(layer, entries))
+        layers[-1].update(name=layer.name, inbound_nodes=inbound)
     return {
         "layers": layers,
         "input_layers": _in_form([history(t) for t in model.inputs], model.input_keys),
@@ -96,21 +109,27 @@ def _in_form(histories: list[list], keys: Any) -> Any:
 # ---- from JSON ------------------------------------------------------------------------------------------------------
 
 
-def model_of(entry: Any, depth: int = 0) -> Model:
+def model_of(entry: Any, depth: int = 0, shared: dict[int, Layer] | None = None) -> Model:
     """The model that `model_entry`, or Keras, described.
+
+    Args:
+        entry: of the model.
+        depth: how many models it is within.
+        shared: the layers so far whose entries have numbers.
 
     Raises:
         FormatError: naming what is wrong, or what fastconv has no equivalent for.
     """
     if depth > _MAX_DEPTH:
         raise FormatError(f"expected models within models to a depth of {_MAX_DEPTH}. Received: more")
+    shared = {} if shared is None else shared
     config = _field(entry, "config", dict)
     name = _field(config, "name", str)
     kind = entry.get("class_name")
     if kind == "Sequential":
-        model = _sequential(config, name, depth)
+        model = _sequential(config, name, depth, shared)
     elif kind in _FUNCTIONAL:
-        model = _functional(config, name, depth)
+        model = _functional(config, name, depth, shared)
     else:
         raise FormatError(f"expected a Sequential or Functional model. Received: {kind!r}")
     if config.get("trainable") is False:  # True says nothing about the layers
@@ -125,13 +144,22 @@ def _field(entry: Any, key: str, kind: type) -> Any:
     return value
 
 
-def _layer_of(entry: Any, depth: int) -> Any:
+def _layer_of(entry: Any, depth: int, shared: dict[int, Layer]) -> Any:
     config = _field(entry, "config", dict)
-    if entry.get("class_name") in ("Sequential", *_FUNCTIONAL):
-        return model_of(entry, depth + 1)
     if entry.get("class_name") == "InputLayer":
         return _input_of(config)
-    layer = deserialize(entry)
+    number = entry.get("shared_object_id")
+    if not isinstance(number, int):
+        return _new_layer_of(entry, depth, shared)
+    if number not in shared:
+        shared[number] = _new_layer_of(entry, depth, shared)
+    return shared[number]
+
+
+def _new_layer_of(entry: dict[str, Any], depth: int, shared: dict[int, Layer]) -> Layer:
+    if entry.get("class_name") in ("Sequential", *_FUNCTIONAL):
+        return model_of(entry, depth + 1, shared)
+    layer, config = deserialize(entry), entry["config"]
     if not isinstance(layer, Layer):
         raise FormatError(f"expected a layer. Received: {entry.get('class_name')}")
     layer.trainable = config.get("trainable", True) is not False
@@ -150,8 +178,8 @@ def _input_of(config: dict[str, Any]) -> InputLayer:
         raise FormatError(str(error)) from error
 
 
-def _sequential(config: dict[str, Any], name: str, depth: int) -> Model:
-    layers = [_layer_of(entry, depth) for entry in _field(config, "layers", list)]
+def _sequential(config: dict[str, Any], name: str, depth: int, shared: dict[int, Layer]) -> Model:
+    layers = [_layer_of(entry, depth, shared) for entry in _field(config, "layers", list)]
     try:
         model = Sequential(layers, name=name)
         if not model.built and isinstance(shape := config.get("build_input_shape"), list):
@@ -161,11 +189,11 @@ def _sequential(config: dict[str, Any], name: str, depth: int) -> Model:
     return model
 
 
-def _functional(config: dict[str, Any], name: str, depth: int) -> Model:
+def _functional(config: dict[str, Any], name: str, depth: int, shared: dict[int, Layer]) -> Model:
     made: dict[tuple, list[Tensor]] = {}  # outputs by (layer, which call)
     calls: dict[tuple, tuple[Layer, bool, list]] = {}
     for entry in _field(config, "layers", list):
-        layer = _layer_of(entry, depth)
+        layer = _layer_of(entry, depth, shared)
         if isinstance(layer, InputLayer):
             made[layer.name, 0] = [Node(layer, [], layer.batch_shape).output]
             continue

@@ -166,6 +166,30 @@ def test_shared_layers_models_inside_and_several_ends(tmp_path):
         np.testing.assert_array_equal(found[name], array)
 
 
+def sharing():
+    """A layer within a model and beside it, and a model within two others."""
+    image, *inner = (layers.Input((8, 8, 3)) for _ in range(3))
+    shared = layers.Conv2D(3, 3, padding="same", name="shared")
+    part = Sequential([layers.Input((8, 8, 3)), shared, layers.ReLU()], name="part")
+    both = [Model(x, layers.BatchNormalization()(part(x)), name=f"model_{i}") for i, x in enumerate(inner)]
+    x = layers.Flatten()(shared(both[1](both[0](image))))
+    return Model(image, layers.Dense(3, activation="softmax")(x))
+
+
+def test_a_layer_that_several_models_share_stays_one(tmp_path):
+    model, (x, y) = sharing(), keras_files.samples()
+    model.compile("sgd", "categorical_crossentropy")
+    model.save(tmp_path / "m.keras")
+    other = fastconv.load_model(tmp_path / "m.keras")
+    first, second = (other.get_layer(f"model_{i}") for i in range(2))
+    assert first.get_layer("part") is second.get_layer("part")
+    assert other.get_layer("shared") is first.get_layer("part").layers[0]
+    for net in (model, other):
+        net.fit(x, y, shuffle=False, verbose=0)
+    for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_frozen_layer_stays_frozen(tmp_path):
     model = trained()
     model.get_layer("first").trainable = False
