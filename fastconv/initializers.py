@@ -61,7 +61,7 @@ class Constant(Initializer):
     """
 
     def __init__(self, value: float = 0.0):
-        if np.asarray(value).dtype.kind not in "fiub":
+        if np.ndim(value) or np.asarray(value).dtype.kind not in "fiub":
             raise refused("value", "a number", value)
         self.value = value
 
@@ -169,6 +169,8 @@ class RandomUniform(_Random):
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None):
         super().__init__(seed)
         self.minval, self.maxval = number(minval, "minval"), number(maxval, "maxval")
+        if self.minval > self.maxval:
+            raise refused("maxval", f"a number >= minval={minval}", maxval)
 
     def _drawn(self, shape, generator):
         return generator.uniform(self.minval, self.maxval, shape)
@@ -198,7 +200,8 @@ class VarianceScaling(_Random):
         positive(scale, "scale")
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ValueError(f"mode: expected one of ['fan_avg', 'fan_in', 'fan_out']. Received: mode={mode!r}")
-        distribution = {"normal": "truncated_normal"}.get(distribution, distribution)
+        if distribution == "normal":
+            distribution = "truncated_normal"
         if distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
             raise ValueError(
                 "distribution: expected one of ['truncated_normal', 'uniform', 'untruncated_normal']. "

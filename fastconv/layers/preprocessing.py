@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fastconv.checks import flag, number
+from fastconv.checks import flag, number, refused
 from fastconv.layers.activation import emit_function
 from fastconv.layers.base import Layer, Shape
 
@@ -75,6 +76,10 @@ class Normalization(Layer):
                 "mean: expected with a variance of its shape, or neither. "
                 f"Received: mean={mean!r}, variance={variance!r}"
             )
+        axes = axis if isinstance(axis, (list, tuple)) else () if axis is None else (axis,)
+        if not all(isinstance(entry, numbers.Integral) for entry in axes):
+            raise refused("axis", "None, an integer or several", axis)
+        self._axes = tuple(axes)
         self.axis, self.invert = axis, flag(invert, "invert")
         self.mean, self.variance = mean, variance
         self.adapt_mean = self.adapt_variance = None
@@ -82,9 +87,8 @@ class Normalization(Layer):
 
     def build(self, input_shape):
         rank = len(input_shape)
-        axes = () if self.axis is None else (self.axis,) if isinstance(self.axis, int) else tuple(self.axis)
-        kept = sorted(axis % rank for axis in axes if -rank <= axis < rank)
-        if len(kept) != len(axes) or kept != list(range(rank - len(kept), rank)) or kept[:1] == [0]:
+        kept = sorted(axis % rank for axis in self._axes if -rank <= axis < rank)
+        if len(kept) != len(self._axes) or kept != list(range(rank - len(kept), rank)) or kept[:1] == [0]:
             raise ValueError(f"axis: expected the last axes, not the batch, or None. Received: axis={self.axis!r}")
         self._shape = tuple(input_shape[axis] for axis in kept)
         if self.mean is None:

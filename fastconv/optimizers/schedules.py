@@ -71,7 +71,7 @@ class ExponentialDecay(LearningRateSchedule):
         name: str = "ExponentialDecay",
     ):
         self.initial_learning_rate = number(initial_learning_rate, "initial_learning_rate", 0)
-        self.decay_steps, self.decay_rate = _steps(decay_steps, "decay_steps"), number(decay_rate, "decay_rate")
+        self.decay_steps, self.decay_rate = _steps(decay_steps, "decay_steps"), number(decay_rate, "decay_rate", 0)
         self.staircase, self.name = flag(staircase, "staircase"), text(name, "name")
 
     def __call__(self, step):
@@ -105,7 +105,7 @@ class InverseTimeDecay(LearningRateSchedule):
         name: str = "InverseTimeDecay",
     ):
         self.initial_learning_rate = number(initial_learning_rate, "initial_learning_rate", 0)
-        self.decay_steps, self.decay_rate = _steps(decay_steps, "decay_steps"), number(decay_rate, "decay_rate")
+        self.decay_steps, self.decay_rate = _steps(decay_steps, "decay_steps"), number(decay_rate, "decay_rate", 0)
         self.staircase, self.name = flag(staircase, "staircase"), text(name, "name")
 
     def __call__(self, step):
