@@ -5,7 +5,8 @@ import inspect
 import numpy as np
 import pytest
 
-from fastconv import callbacks, initializers, layers, losses, metrics, optimizers, regularizers
+import fastconv
+from fastconv import callbacks, initializers, layers, losses, metrics, models, optimizers, regularizers, saving
 
 MODULES = (callbacks, initializers, layers, losses, metrics, optimizers, optimizers.schedules, regularizers)
 REQUIRED = {  # arguments without a default
@@ -103,6 +104,39 @@ def test_what_means_something_is_taken(tmp_path):
     assert callbacks.ModelCheckpoint(tmp_path / "m.keras", initial_value_threshold=float("inf")).best == float("inf")
     assert layers.Dense(4, use_bias=np.bool_(False)).use_bias is False
     assert layers.Dense(4, use_bias=1, input_shape=[np.int64(3)]).first_input_shape == (None, 3)
+
+
+def model():
+    return models.Sequential([layers.Input((3,)), layers.Dense(2)])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: models.Sequential(layers.Dense(2)), TypeError, "expected a list of layers. Received: <Dense"),
+        (lambda: model().set_weights(None), ValueError, "expected a list of 2 arrays of weights. Received: None"),
+        (lambda: saving.save_onnx("m.onnx", model()), ValueError, "model: expected a Model.* Received: 'm.onnx'"),
+        (lambda: saving.save_onnx(None, "m.onnx"), ValueError, "model: expected a Model or a Sequential"),
+        (lambda: saving.save_torch(3, "m.safetensors"), ValueError, "model: expected a Model.* Received: 3"),
+        (lambda: saving.save_torch(model(), "m.safetensors", names="dense"), ValueError, "names: expected a dict"),
+        (lambda: fastconv.plot.plot_history(model()), ValueError, "history: expected what fit returned"),
+        (lambda: fastconv.plot.plot_history([0.5, 0.25]), ValueError, "history: expected what fit returned"),
+    ],
+)
+def test_functions_refuse_what_is_no_model_or_list(call, error, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        call()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("share", ["0.2", 1, -0.5, True])
+def test_fit_refuses_a_validation_split_that_is_no_share(share):
+    one = model()
+    one.compile("sgd", "mse")
+    x = np.zeros((4, 3), np.float32)
+    with pytest.raises(ValueError, match=r"validation_split: expected a number in \[0, 1\)"):
+        one.fit(x, x[:, :2], validation_split=share, verbose=0)
 
 
 @pytest.mark.parametrize(("cls", "given", "argument"), list(arguments()))

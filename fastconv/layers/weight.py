@@ -106,6 +106,8 @@ class Weight:
 
 def assign_all(weights: list[Weight], arrays: Iterable[Any], owner: str) -> None:
     """Copies `arrays` into `weights`, all or none."""
+    if not isinstance(arrays, Iterable):
+        raise ValueError(f"{owner}: expected a list of {len(weights)} arrays of weights. Received: {arrays!r}")
     arrays = [np.asarray(a) for a in arrays]
     if len(arrays) != len(weights):
         raise ValueError(f"{owner}: expected {len(weights)} arrays of weights. Received: {len(arrays)}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.checks import fraction
 from fastconv.geometry import positive_int
 from fastconv.models import structure
 
@@ -186,8 +187,7 @@ def split(samples: Samples, share) -> tuple[Samples, Samples]:
     Raises:
         ValueError: if share is not in [0, 1) or leaves a part empty.
     """
-    if isinstance(share, bool) or not 0 <= share < 1:
-        raise ValueError(f"validation_split: expected a number in [0, 1). Received: validation_split={share!r}")
+    fraction(share, "validation_split")
     at = int(len(samples) * (1 - share))
     if at == 0 or at == len(samples):
         raise ValueError(

@@ -330,3 +330,11 @@ class Model(Trainer, Layer):
         from fastconv.diagnosis.check_gradients import check_gradients
 
         return check_gradients(self, x, y, sample_weight, entries, tolerance, seed)
+
+
+def require_built(model: Any) -> None:
+    """Raises ValueError unless it is a model that knows its shapes."""
+    if not isinstance(model, Model):
+        raise ValueError(f"model: expected a Model or a Sequential. Received: {model!r}")
+    if not model.built:
+        raise ValueError(f"{model.name}: expected a built model. Give it an Input first, or call build(input_shape)")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from fastconv.layers.base import Layer, Node, Tensor
 from fastconv.layers.core import Input, InputLayer
-from fastconv.models.model import Model
+from fastconv.models.model import Model, require_built
 from fastconv.models.training import Trainer
 
 
@@ -31,6 +31,8 @@ class Sequential(Model):
         self.nodes: list[Node] = []
         self._layers: list[Layer] = []
         self._input: Tensor | None = None
+        if layers is not None and not isinstance(layers, Iterable):
+            raise TypeError(f"{self.name}: expected a list of layers. Received: {layers!r}")
         for layer in layers or []:
             self._append(layer)
         self._connect()
@@ -107,8 +109,7 @@ class Sequential(Model):
         return list(self._layers)
 
     def _tensors_at(self, place: int) -> list[Tensor]:
-        if not self.nodes:
-            raise ValueError(f"{self.name}: expected a built model. Give it an Input first, or call build(input_shape)")
+        require_built(self)
         return self.nodes[place].outputs
 
     @property

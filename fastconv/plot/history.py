@@ -25,13 +25,16 @@ def plot_history(history: History | Curves | Sequence[History | Curves], path: P
 
     Raises:
         ImportError: matplotlib is not installed.
-        ValueError: no epoch was finished.
+        ValueError: no epoch was finished, or `history` is something else.
 
     Example:
 
     >>> plot_history({"loss": [1.5, 1.2], "val_loss": [1.6, 1.4]}, "curves.png")  # doctest: +SKIP
     """
-    phases = [_curves(item) for item in ([history] if isinstance(history, (History, Mapping)) else history)]
+    items = [history] if isinstance(history, (History, Mapping)) else history
+    if not isinstance(items, (list, tuple)) or not all(isinstance(item, (History, Mapping)) for item in items):
+        raise ValueError(f"history: expected what fit returned, or a list of these. Received: history={history!r}")
+    phases = [_curves(item) for item in items]
     phases = [phase for phase in phases if phase]
     if not phases:
         raise ValueError("plot_history needs at least one finished epoch. Received: an empty history")

@@ -14,6 +14,7 @@ import numpy as np
 
 from fastconv.layers.weight import weights_from_file
 from fastconv.models import Model
+from fastconv.models.model import require_built
 from fastconv.saving import keras_compile, keras_weights
 from fastconv.saving.atomic import StrPath, atomic_write
 from fastconv.saving.hdf5 import FormatError, read_arrays
@@ -46,8 +47,7 @@ def save_model(model: Model, path: StrPath, include_optimizer: bool = True) -> N
     path = os.fspath(path)
     if not path.endswith(SUFFIX):
         raise ValueError(f'filepath: expected a name that ends in "{SUFFIX}". Received: {path!r}')
-    if not model.built:
-        raise ValueError(f"{model.name}: expected a built model. Give it an Input first, or call build(input_shape)")
+    require_built(model)
     config = {**model_entry(model), "compile_config": keras_compile.config_of(model)}
     keras_compile.store_policy(config, model.dtype_policy)
     metadata = {"keras_version": KERAS_VERSION, "date_saved": time.strftime("%Y-%m-%d@%H:%M:%S")}
@@ -64,14 +64,14 @@ def save_model(model: Model, path: StrPath, include_optimizer: bool = True) -> N
         file.write(content.getvalue())
 
 
-def load_model(path: StrPath, custom_objects: Mapping[str, type] | None = None, compile: bool = True) -> Model:  # noqa: A002 (Keras' word)
+def load_model(filepath: StrPath, custom_objects: Mapping[str, type] | None = None, compile: bool = True) -> Model:  # noqa: A002 (Keras' word)
     """The model of a `.keras` file, of Keras' or of ours: as it was saved, ready to go on.
 
     Nothing of the file is executed: layers and settings are looked up among fastconv's own and those given. The whole
     file is checked before a model is returned, and no more memory is taken than it has weights.
 
     Args:
-        path: the file.
+        filepath: the file.
         custom_objects: classes of your own that the file may name, by their names. Their `from_config` is called with
             settings out of the file.
         compile: whether to compile the model as it was and to restore the optimizer's state. Where there is no GPU, a
@@ -85,7 +85,7 @@ def load_model(path: StrPath, custom_objects: Mapping[str, type] | None = None, 
     >>> model = fastconv.load_model("cnn.keras")
     >>> model = fastconv.load_model("mine.keras", custom_objects={"Scale": Scale})
     """
-    path = os.fspath(path)
+    path = os.fspath(filepath)
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no model file {path}")
     with open(path, "rb") as file, users_classes(custom_objects):

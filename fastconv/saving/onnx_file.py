@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.models.model import require_built
 from fastconv.plan.graph import Buffer, Graph, Step
 from fastconv.saving.atomic import StrPath, atomic_write
 from fastconv.saving.onnx_rules import FIRST, LAST, RULES, is_constant, joined, values
@@ -31,11 +32,10 @@ def save_onnx(model: Any, path: StrPath) -> None:
         ImportError: without onnx.
         OSError: the file cannot be written; what was there before is unchanged.
     """
+    require_built(model)
     path = os.fspath(path)
     if not path.endswith(".onnx"):
         raise ValueError(f'path: expected a name that ends in ".onnx". Received: {path!r}')
-    if not model.built:
-        raise ValueError(f"{model.name}: expected a built model. Give it an Input first, or call build(input_shape)")
     try:
         import onnx
     except ImportError as error:

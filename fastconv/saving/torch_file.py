@@ -29,6 +29,7 @@ from fastconv.geometry import dilated
 from fastconv.geometry import window as padding_window
 from fastconv.layers import Conv2DTranspose
 from fastconv.layers.base import Layer
+from fastconv.models.model import require_built
 from fastconv.saving.atomic import StrPath, atomic_write
 
 _PASSES_ON = ("Activation", "BatchNormalization", "Dropout", "LeakyReLU", "ReLU")  # leave the order of numbers as it is
@@ -61,8 +62,7 @@ def save_torch(
     """
     from safetensors.numpy import save
 
-    path, names = _checked(path), dict(names or {})
-    arrays = {}
+    path, names, arrays = _checked(path), names or {}, {}
     for layer, shapes in _layers(model, names):
         prefix = names.get(layer.name, layer.name)
         for weight, place in zip(layer.weights, _places(layer, shapes, batch_size), strict=True):
@@ -95,7 +95,7 @@ def load_torch(
         raise FileNotFoundError(f"There is no weights file {path}")
     arrays = _read(path)
     layers = _layers(model, names or {})
-    prefixes = _prefixes(arrays, layers, dict(names or {}), path)
+    prefixes = _prefixes(arrays, layers, names or {}, path)
     values, taken = [], set()
     for layer, shapes in layers:
         for weight, place in zip(layer.weights, _places(layer, shapes, batch_size), strict=True):
@@ -163,8 +163,9 @@ def _read(path: str) -> dict[str, np.ndarray]:
 
 def _layers(model: Any, names: Mapping[str, str]) -> list[tuple[Layer, list[tuple]]]:
     """The layers with weights, and the shapes of their inputs with what they were before a Flatten."""
-    if not model.built:
-        raise ValueError(f"{model.name}: expected a built model. Give it an Input first, or call build(input_shape)")
+    if not isinstance(names, Mapping):
+        raise ValueError(f"names: expected a dict of names of layers and of modules. Received: names={names!r}")
+    require_built(model)
     found = {}
     for node in model.nodes:
         if node.layer.weights and node.layer not in found:
@@ -228,7 +229,7 @@ def _unbiased(shape: tuple, batch_size: int | None) -> float:
     return count / (count - 1)
 
 
-def _prefixes(arrays: Mapping[str, Any], layers: list, names: dict[str, str], path: str) -> dict[str, str]:
+def _prefixes(arrays: Mapping[str, Any], layers: list, names: Mapping[str, str], path: str) -> dict[str, str]:
     """PyTorch's name of each layer's module."""
     modules = {key.rpartition(".")[0] for key in arrays} - set(names.values())
     rest = [layer.name for layer, _ in layers if layer.name not in names]
