@@ -83,13 +83,13 @@ table({"smaller": smaller, "PCA": pca}, x_test)
 # %% [markdown]
 # ## The network
 #
-# The encoder is that of the other examples: convolutions of stride 2, each with a batch normalization and a LeakyReLU,
-# then a dense layer without an activation, as a code may be any number.
+# The encoder is built like the networks of the other examples: convolutions, here all of stride 2, each with a batch
+# normalization and a LeakyReLU. The dense layer behind them has no activation, as a code may be any number.
 #
 # The decoder goes the same way back. `Conv2DTranspose` is what the gradient of a convolution computes, used as a layer:
 # it lays its filter, times the pixel, over the output, once for every pixel, and moves on by the stride each time. So
 # stride 2 doubles the size. A kernel of 4, twice the stride, covers every pixel of the output equally often; with 3
-# some would get one patch and their neighbours four, which shows as a checkerboard (Odena et al. 2016,
+# some would get one patch, others two or four, which shows as a checkerboard (Odena et al. 2016,
 # https://distill.pub/2016/deconv-checkerboard).
 #
 # Both halves are models, and a model can be called like a layer.
@@ -123,7 +123,7 @@ autoencoder.summary()
 # ## Training
 #
 # The images are the labels. The learning rate falls to 0 along a cosine: in the end small steps settle what large ones
-# leave undecided, and each epoch needs a smaller MSE than the one before.
+# leave undecided.
 
 
 # %%
