@@ -31,13 +31,15 @@ REQUIRED = {  # arguments without a default
     "target_shape": (4,),
     "total_steps": 10,
     "units": 4,
+    "x": np.zeros((4, 8), np.float32),
+    "y": np.zeros(4),
     "values": [0.1, 0.2],
     "width": 4,
     "width_factor": 0.1,
 }
 BASES = ("Callback", "CallbackList", "LambdaCallback", "LearningRateSchedule", "Loss", "Metric", "Optimizer")
 UNUSED = ("embeddings_metadata",)  # taken for Keras' sake and never looked at
-AT_BUILD = ("axis", "mean", "variance")  # the input's shape says what they mean
+AT_BUILD = ("axis", "mean", "variance", "x", "y")  # the model says what they mean
 
 
 class Meaningless:

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv.callbacks.base import Callback, Logs
 from fastconv.callbacks.tensorboard import summary_writer
+from fastconv.checks import path
 
 
 class LayerStatistics(Callback):
@@ -62,7 +63,7 @@ class LayerStatistics(Callback):
         whole = isinstance(frequency, int) and not isinstance(frequency, bool) and frequency > 0
         if frequency != "epoch" and not whole:
             raise ValueError(f'frequency: expected "epoch" or a number of batches. Received: frequency={frequency!r}')
-        self.frequency, self.log_dir = frequency, None if log_dir is None else os.fspath(log_dir)
+        self.frequency, self.log_dir = frequency, None if log_dir is None else path(log_dir, "log_dir")
         self.history: dict[str, dict[str, list[float]]] = {}
         self.steps: list[int] = []
         self._given, self._samples, self._writer = (x, y), None, None

@@ -11,7 +11,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class AdviceWarning(UserWarning):
-    """Something seen by `compile`, `fit`, `evaluate` or `load_torch` that is most often a mistake. Nothing was changed or
+    """Something that `compile`, `fit`, `evaluate` or `load_torch` saw, most often a mistake. Nothing was changed or
     stopped.
 
     Each kind of advice comes once for a model:
