@@ -87,7 +87,7 @@ def _advise_on_updates(model: Any, kernels: list[Any], before: list[np.ndarray])
         ratio = _root_mean_square(weight.array - old) / max(_root_mean_square(old), glorot)
         if ratio > worst:
             worst, name = ratio, weight.path
-    if name:
+    if name and math.isfinite(worst):  # else `fit` ends with a NonFiniteError, which knows more
         rate, steps = model.optimizer.learning_rate, model.optimizer.iterations
         advise(
             model,

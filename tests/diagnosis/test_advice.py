@@ -212,6 +212,13 @@ def test_updates_larger_than_the_weights(optimizer, rate):
     assert all("fit: step 1 changed " in text and f"the learning rate, {rate:g} now" in text for text in texts)
 
 
+def test_updates_that_are_infinite_are_left_to_the_error_about_them():
+    model = dense(optimizer=optimizers.SGD(3.4e38))
+    with pytest.raises(fastconv.NonFiniteError), warnings.catch_warnings():
+        warnings.simplefilter("error", AdviceWarning)
+        model.fit(*blobs(scale=9), verbose=0)
+
+
 def test_weights_that_begin_at_0_may_change():
     zeros = layers.Dense(3, "softmax", kernel_initializer="zeros")
     assert fit(compiled(layers.Flatten(), zeros, optimizer=optimizers.Adam(0.01)), *blobs()) == []
