@@ -33,7 +33,7 @@ class Row:
         flop: twice the products of convolutions and dense layers, as the direct algorithm makes them; 0 of other steps.
         bytes: read and written, each array of the step once (`fastconv.plan.traffic.step_bytes`).
         algorithm: "direct" or "winograd" of convolutions.
-        kernel: the instruction set, or "cuda".
+        kernel: the instruction set, "cuda", or "python" of a layer of the user's own.
         peak_gflop_per_s: of the machine (`Profile.peak_gflop_per_s`).
     """
 
@@ -122,7 +122,7 @@ class Profile:
             flop=sum(row.flop for row in rows),
             bytes=sum(row.bytes for row in rows),
             algorithm=", ".join(dict.fromkeys(row.algorithm for row in rows if row.algorithm)),
-            kernel=self.kernel,
+            kernel=", ".join(dict.fromkeys(row.kernel for row in rows)),
             peak_gflop_per_s=self.peak_gflop_per_s,
         )
 
@@ -207,7 +207,7 @@ def profile(
     whole, calls = _measure(executor.memory, plan, samples, seconds)
     peaks.append(_peak(executor.ops, seconds))  # the better of two, as other programs may disturb one
     peak = max(filter(None, peaks), default=None)
-    kernel, rows = steps.kernel(executor.ops), []
+    rows = []
     for i, (step, phase) in enumerate(zip(plan.steps, steps.phases(plan), strict=True)):
         rows.append(
             Row(
@@ -219,7 +219,7 @@ def profile(
                 flop=2 * steps.multiplications(step),
                 bytes=sum(step_bytes(plan, step)),
                 algorithm=steps.algorithm(step, executor.ops),
-                kernel=kernel,
+                kernel=steps.kernel(executor.ops, step),
                 peak_gflop_per_s=peak,
             )
         )
@@ -227,7 +227,7 @@ def profile(
         mode=mode,
         batch_size=len(samples),
         device=executor.ops.name,
-        kernel=kernel,
+        kernel=steps.kernel(executor.ops),
         threads=config.get_num_threads(),
         peak_gflop_per_s=peak,
         step_seconds=statistics.median(whole),

@@ -96,6 +96,8 @@ def _uses_winograd(geometry: Any, ops: Any) -> bool:
         config.set_conv_algorithm("auto")
 
 
-def kernel(ops: Any) -> str:
-    """What executes the steps: the CPU's instruction set, else the name of the backend."""
+def kernel(ops: Any, step: Step | None = None) -> str:
+    """What executes a step: the CPU's instruction set, else the name of the backend; "python" of a user's layer."""
+    if step is not None and step.op.startswith("user_"):
+        return "python"
     return config.isa() if ops.name == "cpu" else ops.name

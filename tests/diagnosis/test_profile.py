@@ -251,6 +251,28 @@ def test_a_frozen_model_has_no_update():
     assert {row.phase for row in found.rows} == {"forward"}
 
 
+class Halve(layers.Layer):
+    """A user's layer that notes how often it was called."""
+
+    seen = 0
+
+    def forward(self, x):
+        self.seen += 1
+        return x / 2
+
+    def backward(self, dy, x, y):
+        return dy / 2
+
+
+def test_a_layer_of_the_users_own_is_timed_and_not_called_itself():
+    x = layers.Input((4,))
+    model = compiled(models.Model(x, layers.Dense(2, activation="softmax")(Halve(name="half")(layers.Dense(3)(x)))))
+    found = model.profile(np.zeros((5, 4)), np.eye(2)[[0] * 5], seconds=SHORT)
+    own = next(row for row in found.layers if row.layer == "half")
+    assert (own.op, own.kernel) == ("2 steps", "python")
+    assert model.get_layer("half").seen == 0
+
+
 @pytest.mark.parametrize("seconds", [0, -1.0, math.inf, math.nan])
 def test_a_time_that_is_none_is_refused(seconds):
     with pytest.raises(ValueError, match="seconds must be a finite number above 0"):
