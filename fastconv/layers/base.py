@@ -133,7 +133,7 @@ class Layer(Configurable):
 
     def __getattr__(self, name: str) -> Any:
         if "calls" in self.__dict__:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return object.__getattribute__(self, name)  # raises what brought us here, such as a property's own error
         raise AttributeError(
             f"{type(self).__name__}: expected super().__init__() to be called first in its __init__. Received: no "
             f"{name!r} yet"
