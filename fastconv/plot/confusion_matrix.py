@@ -9,8 +9,10 @@ import numpy as np
 
 from fastconv.plot.figure import MAGNITUDES, SMALL, Path, finish, new_figure
 from fastconv.plot.labels import class_names, class_numbers
+from fastconv.plot.page import Page
 
 _MOST_NUMBERS = 25  # classes; cells of more have no room for a number
+_CELL = 0.42  # inches
 
 
 def plot_confusion_matrix(
@@ -49,22 +51,26 @@ def plot_confusion_matrix(
     counts = np.bincount(true * count + predicted, minlength=count * count).reshape(count, count)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
-    side = min(max(3.0, 1.2 + 0.5 * count), 12)
-    figure = new_figure(path, side + 1.3, side)
-    ax = figure.add_subplot()
+    page = Page(new_figure(path, 1, 1))
+    right = int(np.trace(counts))
+    page.title(f"{right:,} of {len(true):,} right ({right / len(true):.1%})")
+    longest = max(page.text_width(name, SMALL) for name in names)
+    left, side = 0.5 + longest, min(max(_CELL * count, 1.5), 10)
+    ax = page.axes(left, page.top, side, side)
     image = ax.imshow(shares, cmap=MAGNITUDES, vmin=0, vmax=1)
     step = -(-count // 40)  # labels stay apart
     ticks = range(0, count, step)
     ax.set_xticks(ticks, names[::step], rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     ax.set_yticks(ticks, names[::step], parse_math=False)
-    ax.set_xlabel("predicted")
-    ax.set_ylabel("true")
+    ax.tick_params(labelsize=SMALL)
+    ax.set_xlabel("predicted", fontsize=SMALL)
+    ax.set_ylabel("true", fontsize=SMALL)
     if count <= _MOST_NUMBERS:
         for (i, j), number in np.ndenumerate(counts):
             colour = "black" if shares[i, j] > 0.6 else "white"
             ax.text(j, i, f"{number}", ha="center", va="center", color=colour, fontsize=SMALL)
-    right = int(np.trace(counts))
-    ax.set_title(f"{right:,} of {len(true):,} right ({right / len(true):.1%})", fontsize=11)
-    figure.colorbar(image, ax=ax, label="share of the true class", fraction=0.05)
-    finish(figure, path)
+    page.colour_bar(image, left + side + 0.2, page.top, side, "share of the true class")
+    page.top += side + 0.42 + 0.75 * longest  # the names below are turned
+    page.fit()
+    finish(page.figure, path)
     return [ax]

@@ -12,7 +12,7 @@ from fastconv.plot.figure import SMALL, Path, finish, new_figure
 from fastconv.plot.page import GAP, Page, colours_of
 
 _A_LINE = 16  # filters beside each other
-_TILE = 0.5  # inches, the larger side
+_LEFT, _TILE, _NARROWEST = 0.6, 0.5, 0.18  # inches: to the tiles, their larger side, and their other one at least
 
 
 def plot_filters(
@@ -50,6 +50,7 @@ def plot_filters(
 
     page, axes = Page(new_figure(path, 1, 1)), []
     colours, scale = colours_of(kernel), _TILE / max(rows, columns)
+    width, height = max(columns * scale, _NARROWEST), max(rows * scale, _NARROWEST)
     page.title(
         f"{layer.name}: {_some(shown.shape[3], filters)} filters of {rows}×{columns}, "
         f"{_some(shown.shape[2], channels)} input channel{'' if channels == 1 else 's'}"
@@ -57,13 +58,13 @@ def plot_filters(
     top = page.top
     for i, line in enumerate(lines):
         tiles = [[line[:, :, c, k] for k in range(line.shape[3])] for c in range(line.shape[2])]
-        ax, image = page.tiles(0.6, tiles, (columns * scale, rows * scale), colours)
+        ax, image = page.tiles(_LEFT, tiles, (width, height), colours)
         ax.set_xticks(ax.get_xticks(), range(i * _A_LINE, i * _A_LINE + line.shape[3]))
         ax.set_ylabel("input channel", fontsize=SMALL)
         ax.set_xlabel("filter", fontsize=SMALL)
-        page.top += len(tiles) * (rows * scale + GAP) + 0.4
+        page.top += len(tiles) * (height + GAP) + 0.4
         axes.append(ax)
-    page.colour_bar(image, page.right + 0.15, top, max(page.top - top - 0.44, 0.3))
+    page.colour_bar(image, _LEFT + len(lines[0][0, 0, 0]) * (width + GAP) + 0.15, top, max(page.top - top - 0.44, 0.3))
     page.fit()
     finish(page.figure, path)
     return axes

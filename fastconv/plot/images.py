@@ -10,8 +10,10 @@ import numpy as np
 from fastconv.geometry import positive_int
 from fastconv.plot.figure import RIGHT, SMALL, WRONG, Path, finish, new_figure
 from fastconv.plot.labels import as_pictures, class_names, class_numbers
+from fastconv.plot.page import Page
 
-_COLUMNS = 8
+_COLUMNS, _TILE = 8, 1.15  # images beside each other, and the inches of one
+_GREY = {"cmap": "gray", "vmin": 0, "vmax": 1}
 
 
 def plot_images(
@@ -62,28 +64,34 @@ def plot_images(
     names = class_names(classes, max((int(numbers.max()) + 1 for numbers in labels.values()), default=0))
     pictures = pictures[: positive_int(max_images, "max_images")]
 
-    columns = min(_COLUMNS, len(pictures))
-    rows = -(-len(pictures) // columns)
+    texts, styles = [], []
+    for i in range(len(pictures)):
+        numbers = [labels[name][i] for name in ("y_pred", "y_true") if name in labels]
+        text = names[numbers[0]] if numbers else ""
+        text += f" {sure[i]:.0%}" if sure is not None else ""
+        wrong = len(numbers) == 2 and numbers[0] != numbers[1]
+        texts.append(f"{text}\n(is {names[numbers[1]]})" if wrong else f"{text}\n" if len(numbers) == 2 else text)
+        colour = (WRONG if wrong else RIGHT) if len(numbers) == 2 else "black"
+        styles.append({"color": colour, "fontweight": "bold" if wrong else "normal"})
+
+    page, axes = Page(new_figure(path, 1, 1)), []
     height, width = pictures.shape[1:3]
-    inches = 1.15 * min(max(height / width, 0.25), 4) + (0.42 if labels else 0.1)
-    figure = new_figure(path, max(1.25 * columns, 1.6), inches * rows)
-    grid = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for ax in grid:
+    size = _TILE, _TILE * min(max(height / width, 0.25), 4)
+    above = 0.17 * (1 + max(text.count("\n") for text in texts)) if labels else 0.0
+    step = max(_TILE, *(1.15 * page.text_width(text, SMALL) for text in texts)) + 0.1  # bold is wider
+    for i, (picture, text, style) in enumerate(zip(pictures, texts, styles, strict=True)):
+        column = i % _COLUMNS
+        if column == 0:
+            page.top += above
+        ax, _ = page.tiles(0.1 + column * step + (step - _TILE) / 2, [[picture]], size, _GREY)
         ax.set_axis_off()
-    axes = grid[: len(pictures)]
-    for i, (ax, picture) in enumerate(zip(axes, pictures, strict=True)):
-        ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        numbers = [names[labels[name][i]] for name in ("y_pred", "y_true") if name in labels]
-        if not numbers:
-            continue
-        text = numbers[0] if sure is None else f"{numbers[0]} {sure[i]:.0%}"
-        style = {}
-        if len(numbers) == 2:
-            right = labels["y_pred"][i] == labels["y_true"][i]
-            style = {"color": RIGHT if right else WRONG, "fontweight": "normal" if right else "bold"}
-            text += "\n" if right else f"\n(is {numbers[1]})"
         ax.set_title(text, fontsize=SMALL, pad=2, parse_math=False, **style)
-    finish(figure, path)
+        axes.append(ax)
+        page.right = max(page.right, (column + 1) * step)
+        if column == _COLUMNS - 1 or i == len(pictures) - 1:
+            page.top += size[1] + 0.1
+    page.fit()
+    finish(page.figure, path)
     return axes
 
 

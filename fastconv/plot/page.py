@@ -68,14 +68,16 @@ class Page:
         ax.tick_params(length=0, labelsize=SMALL)
         return ax, shown
 
-    def colour_bar(self, image: Any, left: float, top: float, height: float) -> None:
+    def colour_bar(self, image: Any, left: float, top: float, height: float, label: str = "") -> None:
         """A colour bar whose ends and middle have their numbers."""
         bar = self.figure.colorbar(image, cax=self.axes(left, top, 0.1, height))
         low, high = image.norm.vmin, image.norm.vmax
-        ticks = [low, high] if low == 0 else [low, 0, high]
+        ticks = low, (low + high) / 2, high
         bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
         bar.ax.tick_params(labelsize=SMALL, length=2)
-        self.right = max(self.right, left + 0.2 + max(self.text_width(f"{tick:.3g}", SMALL) for tick in ticks))
+        bar.set_label(label, fontsize=SMALL)
+        widest = max(self.text_width(f"{tick:.3g}", SMALL) for tick in ticks)
+        self.right = max(self.right, left + widest + (0.4 if label else 0.2))
 
     def fit(self) -> None:
         """Gives the figure the size of what is on it."""

@@ -61,12 +61,15 @@ def test_a_file_that_cannot_be_written_leaves_nothing(pyplot, tmp_path, draw):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_texts_and_axes_lie_within_the_figure(pyplot, draw):
-    figure = draw()[0].figure
+def require_all_within(figure):
     figure.canvas.draw()
     outer, inner = figure.bbox, figure.get_tightbbox()
     assert inner.x0 >= -0.01 and inner.y0 >= -0.01
     assert inner.x1 * figure.dpi <= outer.x1 + 1 and inner.y1 * figure.dpi <= outer.y1 + 1
+
+
+def test_texts_and_axes_lie_within_the_figure(pyplot, draw):
+    require_all_within(draw()[0].figure)
 
 
 def test_without_matplotlib_the_error_names_the_extra(monkeypatch, draw):
@@ -79,6 +82,23 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch, draw):
 def test_importing_the_functions_imports_no_matplotlib():
     code = "import sys, fastconv.plot; print('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+LONG = ["a long name of a class, of many words", "b"]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: plot.plot_confusion_matrix([0, 1], [0, 1], LONG),
+        lambda: plot.plot_images(np.zeros((1, 4, 4)), [0], [1], LONG),
+        lambda: plot.plot_images(np.zeros((9, 4, 4)), [0] * 9, [1] * 9, LONG),
+        lambda: plot.plot_gradient_norms({LONG[0]: {"gradient_norm": [1.0]}}),
+    ],
+    ids=["confusion matrix", "one image", "images", "gradient norms"],
+)
+def test_long_names_lie_within_the_figure(pyplot, draw):
+    require_all_within(draw()[0].figure)
 
 
 def test_names_are_no_formulas(pyplot, tmp_path):

@@ -68,7 +68,8 @@ def test_the_first_ones_up_to_the_limit(pyplot):
 
 def test_more_than_a_line(pyplot):
     axes = plot_images(np.zeros((19, 4, 4)))
-    assert len(axes) == 19 and axes[0].get_gridspec().get_geometry() == (3, 8)
+    corners = [tuple(np.round(ax.get_position().min, 6)) for ax in axes]
+    assert len({x for x, _ in corners}) == 8 and len({y for _, y in corners}) == 3
 
 
 @pytest.mark.parametrize(
