@@ -45,13 +45,13 @@ def test_what_a_logarithm_cannot_show_is_marked(pyplot):
 
 
 @pytest.mark.parametrize(
-    "norms, numbers", [([0.3, 4.0], {"0.5", "1", "2"}), ([1e-6, 0.1], {"1e-06", "0.0001", "0.01"})], ids=str
+    "norms, numbers", [([0.3, 4.0], ["0.5", "1", "2"]), ([1e-6, 0.1], ["1e-06", "0.0001", "0.01"])], ids=str
 )
 def test_the_axis_has_plain_numbers(pyplot, norms, numbers):
     (ax,) = plot_gradient_norms({"a": {"gradient_norm": norms}})
     ax.figure.canvas.draw()
     shown = {text.get_text() for text in (*ax.get_yticklabels(), *ax.get_yticklabels(minor=True))}
-    assert numbers <= shown and not any("$" in text for text in shown)
+    assert shown.issuperset(numbers) and not any("$" in text for text in shown)
 
 
 def test_only_zeros(pyplot, tmp_path):
