@@ -1,9 +1,9 @@
 """What went wrong where numbers of training became NaN or infinite.
 
-`fit` checks the loss of every step (on a GPU whenever it reads the losses), and every 500 steps all weights, moving
-statistics and optimizer slots, of which it keeps a copy then. At the first that is not finite it goes back to the copy,
-repeats the steps since then one by one, takes the one that fails apart, puts the model back to before that step, and
-raises `NonFiniteError`:
+`fit` checks the loss of every step (on a GPU whenever it reads the losses), and as epochs end and every 500 steps all
+weights, moving statistics and optimizer slots, of which it keeps a copy. At the first that is not finite it goes back
+to the copy, repeats the steps since then one by one, takes the one that fails apart, puts the model back to before that
+step, and raises `NonFiniteError`:
 
 >>> x = x_train / 255
 >>> model = fastconv.models.networks.cnn(batch_norm="first")

@@ -42,7 +42,7 @@ def explain(executor: Executor, snapshot: Snapshot, taken: list[Taken]) -> NonFi
             before, earlier = earlier, before
             before.take()
             loss = _repeat(executor, step)
-            losses.append(loss / len(step.indexes))
+            losses.append(loss / len(step.numbers))
             if step.loss is not None and not _same(loss, step.loss):
                 break
             if not (math.isfinite(loss) and executor.is_finite()):
@@ -65,13 +65,13 @@ def explain(executor: Executor, snapshot: Snapshot, taken: list[Taken]) -> NonFi
     step = taken[-1]
     report = NonFiniteReport("loss", None, "the loss", 0, executor.iterations, step.epoch, step.batch, exact=False)
     report.step = executor.iterations + len(taken)
-    report.samples = report.batch_samples = step.indexes
+    report.samples = report.batch_samples = step.numbers
     report.learning_rate = step.rate
     return report
 
 
 def _repeat(executor: Executor, step: Taken) -> float:
-    plan = executor.plan("train", len(step.indexes), step.samples.weighted)
+    plan = executor.plan("train", len(step.numbers), step.samples.weighted)
     loops.fill(plan, step.samples, step.numbers)
     executor.train_step(plan, rate=step.rate)
     return executor.objective.loss_of(executor.memory.download(plan.totals))
@@ -90,11 +90,11 @@ def _traced(executor: Executor, before: Snapshot, step: Taken, plans: list[Calla
     for plan_of in plans:
         before.restore()
         try:
-            plan = plan_of(len(step.indexes), step.samples.weighted)
+            plan = plan_of(len(step.numbers), step.samples.weighted)
         except MemoryError:
             continue
         loops.fill(plan, step.samples, step.numbers)
-        seen = Trace(executor, plan, step.indexes).run(step.rate)
+        seen = Trace(executor, plan, step.numbers).run(step.rate)
         executor.clear_gradients()
         if seen.finding is not None:
             break
@@ -103,7 +103,7 @@ def _traced(executor: Executor, before: Snapshot, step: Taken, plans: list[Calla
 
 
 def _report(executor: Executor, step: Taken, now: Trace, last: Trace | None, before: Snapshot) -> NonFiniteReport:
-    finding, numbers = now.finding, step.indexes
+    finding, numbers = now.finding, step.numbers
     weights: dict[str, float] = {}
     for weight in executor.store.weights:
         largest = float(np.abs(weight.array).max(initial=0.0))

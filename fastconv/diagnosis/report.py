@@ -66,7 +66,7 @@ class NonFiniteReport:
         batch_samples: of all samples of the batch.
         ranges: of the layers, in the order of computation.
         input_max: largest absolute value that the first layer with weights reads; None if there is none.
-        losses: means of the steps that led here, the last of this one; at most 500.
+        losses: means of the steps that led here, the last of this one; since the last copy of the weights.
         learning_rate: of the step.
         causes: the most likely first; empty where no rule applies.
         exact: False if repeating the steps did not show it again: weights or batches were changed in between. Then the

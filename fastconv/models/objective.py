@@ -206,8 +206,10 @@ class Objective:
 
     def loss_of(self, sums: np.ndarray) -> float:
         """The loss over all samples of `sums`, not divided by their number."""
-        loss = sum(weight * float(sums[at]) for _, at, weight in self._losses_of_logs)
-        return loss if self._penalties_at is None else loss + float(sums[self._penalties_at])
+        loss = 0.0 if self._penalties_at is None else float(sums[self._penalties_at])
+        for _, at, weight in self._losses_of_logs:
+            loss += weight * float(sums[at])
+        return loss
 
     def results(self, sums: np.ndarray, seen: int) -> dict[str, float]:
         """Losses and metrics over the samples seen, in Keras' order: the loss, and then the metrics; where there are

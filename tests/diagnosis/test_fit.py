@@ -214,6 +214,24 @@ def test_metrics_may_be_what_they_are():
     assert fit(model, x, y, epochs=1)["mean_squared_error"] == [np.inf]
 
 
+def test_a_metric_that_overflows_is_not_what_failed():
+    x, y = numbers()
+    model = stacked(depth=0)
+    model.compile(optimizers.SGD(3e38), "mae", loss_weights=100, metrics=["mse"])
+    report = failure(model, x, np.full_like(y, 1e25), epochs=1)
+    assert (report.tensor, report.step) == ("weight", 1) and np.isfinite(report.losses).all()
+
+
+def test_keras_own_callback_counts_as_ours():
+    class TerminateOnNaN:
+        set_params = set_model = lambda self, given: None
+
+        def __getattr__(self, hook):
+            return lambda *arguments: None
+
+    assert not np.isfinite(fit(stacked(rate=1e10), *numbers(), callbacks=[TerminateOnNaN()])["loss"][-1])
+
+
 # --- the place -------------------------------------------------------------------------------------------------------
 
 
@@ -334,6 +352,21 @@ def test_what_cannot_be_repeated_goes_back_to_the_copy():
     assert not report.exact and (report.step, report.iterations) == (3, 0)
     assert "did not show it again" in str(report)
     assert all(np.array_equal(a, b) for a, b in zip(start, model.get_weights(), strict=True))
+
+
+def test_another_failure_than_that_of_fit_is_not_reported():
+    """Without the new start that training got in between, it fails earlier: on repeating, not before."""
+    x, y = numbers(50)
+    model = stacked(rate=0.5)
+    start, alone = model.get_weights(), failure(stacked(rate=0.5), x, y, batch_size=16, epochs=9)
+
+    class Restart(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.optimizer.iterations == 2:
+                self.model.set_weights([weight * 0.5 for weight in start])
+
+    report = failure(model, x, y, callbacks=[Restart()], batch_size=16, epochs=9)
+    assert report.step > alone.step > 2 and not report.exact and report.iterations == 0
 
 
 def test_the_error_travels():

@@ -50,6 +50,8 @@ def test_copies_in_between_change_nothing(monkeypatch):
     expected, report = failure()
     assert report.exact and report.step > STEPS + 3 and len(report.losses) == report.step
     monkeypatch.setattr(watched, "_STEPS", 3)
+    assert len(failure()[1].losses) == report.step  # they would follow one another too fast
+    monkeypatch.setattr(watched, "_SECONDS", 0)
     model, found = failure()
     assert len(found.losses) <= 3 and found.step == report.step and found.table() == report.table()
     assert same_weights(model, expected)
