@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from fastconv.diagnosis.advice import advise, due, listed
-from fastconv.diagnosis.probe import spread
 from fastconv.plan.graph import Buffer, Graph, Step
 
 # Of inputs. Initializers and learning rates are made for values around 1; of numbers with mean 0 and deviation 1, and
@@ -82,16 +81,26 @@ def advise_on_samples(model: Any, samples: Any, count: int | None, batch_size: i
         count: of an epoch's samples; None where it is not known.
         batch_size: of its batches.
     """
-    graph = Graph("train", [(1, *x.shape[1:]) for x in model.inputs], model.frozen)
-    model.emit(graph, *graph.inputs)
     if not any(w.trainable and w not in model.frozen for w in model.weights):
         _advise_on_frozen(model)
-    _advise_on_batches(model, graph, count, batch_size)
-    seen = spread(samples, _LOOKED_AT)
-    model.largest_inputs = [_largest(x) for x in seen.inputs]
-    if "inputs_not_scaled" not in model.advised:
-        for title, *one in zip(_titles(model, "x"), graph.inputs, seen.inputs, model.largest_inputs, strict=True):
+    inputs = _some(samples)
+    model.largest_inputs = [_largest(x) for x in inputs]
+    large = max(model.largest_inputs) > LARGEST_INPUT and "inputs_not_scaled" not in model.advised
+    single = (batch_size == 1 or (count or 0) % batch_size == 1) and "batch_of_one" not in model.advised
+    if not (large or single):  # of most models: `fit` may be short, and layers need not be asked
+        return
+    graph = Graph("train", [(1, *x.shape[1:]) for x in model.inputs], model.frozen)
+    model.emit(graph, *graph.inputs)
+    if single:
+        _advise_on_batches(model, graph, count, batch_size)
+    if large:
+        for title, *one in zip(_titles(model, "x"), graph.inputs, inputs, model.largest_inputs, strict=True):
             _advise_on_input(model, graph, title, *one)
+
+
+def _some(samples: Any) -> list[np.ndarray]:
+    """Views of inputs, spread over all: data may be sorted by class."""
+    return samples.part(slice(None, None, -(-len(samples) // _LOOKED_AT))).inputs
 
 
 def _titles(model: Any, name: str) -> list[str]:
@@ -107,7 +116,7 @@ def advise_on_scale(model: Any, method: str, samples: Any, name: str = "x") -> N
     """Compares samples to evaluate with those that `fit` was given last."""
     if "other_scale" in model.advised or not model.largest_inputs:
         return
-    inputs = spread(samples, _LOOKED_AT).inputs
+    inputs = _some(samples)
     for title, before, now in zip(_titles(model, name), model.largest_inputs, map(_largest, inputs), strict=True):
         if LARGEST_INPUT < max(before, now) < math.inf and min(before, now) * OTHER_SCALE < max(before, now):
             advise(
@@ -160,20 +169,21 @@ def _advise_on_batches(model: Any, graph: Graph, count: int | None, batch_size: 
     norms = [step for step in graph.steps if step.op == "batchnorm_forward"]
     single = [step.layer for step in norms if math.prod(step.reads["x"].shape[:-1]) == 1]  # of a batch of one
     if norms and batch_size == 1:
-        seen = "see one value per channel, which becomes 0 whatever it is" if single else "see one image at a time"
+        are = "have one value per channel, which becomes 0 whatever it is" if single else "are single images"
         layers = listed(single or [step.layer for step in norms])
         advise(
             model,
             "batch_of_one",
-            f"fit: batch_size is 1, and {layers} (BatchNormalization) {seen}. "
-            "Training then differs from `evaluate` and `predict`, which use the moving statistics. Use larger batches, "
-            "or leave the normalization out.",
+            f"fit: batch_size is 1, so that the batches of {layers} (BatchNormalization) {are}. Training then differs "
+            "from `evaluate` and `predict`, which use the moving statistics. Use larger batches, or leave the "
+            "normalization out.",
         )
-    elif single and count is not None and count % batch_size == 1:
+    elif single:
+        remedy = f"Choose another batch_size, or leave a sample out: x[:{count - 1}]" if count > 1 else "Give it more"
         advise(
             model,
             "batch_of_one",
-            f"fit: the last of the batches has 1 of {count} samples (batch_size={batch_size}), and {listed(single)} "
-            "(BatchNormalization) see one value per channel there: it becomes 0 whatever it is, and the moving "
-            f"variance moves towards 0. Choose another batch_size, or leave a sample out: x[:{count - 1}].",
+            f"fit: the last of the batches has 1 of {count} samples (batch_size={batch_size}). For {listed(single)} "
+            "(BatchNormalization) that is one value per channel, which becomes 0 whatever it is, and the moving "
+            f"variance moves towards 0. {remedy}.",
         )

@@ -114,6 +114,8 @@ class Trainer(Compiled):
                 step before left it, and `error.report` says where the value came up (`fastconv.diagnosis`). Not with
                 `TerminateOnNaN` among the callbacks, which ends training as in Keras.
             MemoryError: if a batch needs more memory than there is; the model is as before.
+        Warns:
+            AdviceWarning: of what is most often a mistake, once for a model (`fastconv.AdviceWarning` has the list).
         """
         self._require_compiled("fit")
         self._notice_changes("fit")

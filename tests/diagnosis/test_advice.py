@@ -167,8 +167,8 @@ def flat_norm():
 
 
 @pytest.mark.parametrize("count, batch_size, seen", [
-    (8, 1, "batch_size is 1, and 'bn' (BatchNormalization) see one value per channel"),
-    (33, 32, "the last of the batches has 1 of 33 samples (batch_size=32), and 'bn'"),
+    (8, 1, "batch_size is 1, so that the batches of 'bn' (BatchNormalization) have one value per channel"),
+    (33, 32, "the last of the batches has 1 of 33 samples (batch_size=32). For 'bn' (BatchNormalization)"),
     (34, 32, None),
     (1, 32, "the last of the batches has 1 of 1 samples"),
 ])  # fmt: skip
@@ -182,7 +182,7 @@ def test_batch_normalization_of_one_image():
     x, y = blobs(4)
     images = dense(layers.BatchNormalization(name="bn"))
     (text,) = fit(images, x, y, batch_size=1)
-    assert "'bn' (BatchNormalization) see one image at a time" in text
+    assert "the batches of 'bn' (BatchNormalization) are single images" in text
     assert fit(dense(layers.BatchNormalization()), x[:3], y[:3], batch_size=2) == []  # a last image has 16 values
     assert fit(dense(layers.BatchNormalization(trainable=False)), x, y, batch_size=1) == []
     assert fit(dense(), x, y, batch_size=1) == []
