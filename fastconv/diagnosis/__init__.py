@@ -27,8 +27,8 @@ With `callbacks.TerminateOnNaN` among the callbacks, `fit` does as Keras' does a
 | causes.py | rules that name the likely cause, and the evidence |
 | report.py | what a user gets |
 
-The rest of the package says what a model does: advice.py, before_training.py and during_training.py warn, probe.py looks at
-a batch for them; profile.py, explain_plan.py, check_gradients.py and fingerprint.py are asked.
+The rest of the package says what a model does: advice.py, before_training.py and during_training.py warn, probe.py
+looks at a batch for them; profile.py, explain_plan.py, check_gradients.py and fingerprint.py are asked.
 """
 
 from fastconv.diagnosis.report import Cause, LayerRange, NonFiniteError, NonFiniteReport
