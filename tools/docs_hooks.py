@@ -51,7 +51,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         uri = _uri(path, docs)
         if files.get_file_from_path(uri):
             relative = posixpath.relpath(uri, posixpath.dirname(page.file.src_uri) or ".")
-            return match[0].replace(target, relative, 1) if relative != target else match[0]
+            before, after = match.start("target") - match.start(), match.end("target") - match.start()
+            return match[0][:before] + relative + match[0][after:]
         if uri.startswith(docs + "/") or not (root / path).exists():
             _log.warning("%s: a link to %s, which is not there", page.file.src_uri, target)
         name, text = f"`{path}`", match["text"].strip("`")
