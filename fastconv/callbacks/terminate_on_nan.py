@@ -9,7 +9,11 @@ from fastconv.checks import flag
 
 
 class TerminateOnNaN(Callback):
-    """Ends `fit` when the loss is NaN or infinite. On a device it waits for each step, to read its loss.
+    """Ends `fit` when the loss is NaN or infinite, as in Keras, and leaves the model as it is then. On a device it
+    waits for each step, to read its loss.
+
+    Without this callback `fit` raises a `NonFiniteError` that says where the value came up, and with the model as the
+    step before left it (`fastconv.diagnosis`).
 
     Args:
         raise_error: whether to end with an error, so that `on_train_end` is not called and backups stay.

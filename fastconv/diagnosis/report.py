@@ -45,7 +45,7 @@ class Cause(NamedTuple):
     advice: str
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class NonFiniteReport:
     """The first value of a training that is NaN or infinite, in the order of computation.
 
@@ -69,8 +69,9 @@ class NonFiniteReport:
         losses: means of the steps that led here, the last of this one; since the last copy of the weights.
         learning_rate: of the step.
         causes: the most likely first; empty where no rule applies.
-        exact: False if repeating the steps did not show it again: weights or batches were changed in between. Then the
-            model is back at the last copy, and only step, epoch, batch and samples of the failure are known.
+        exact: False if repeating the steps did not show it again: weights or batches were changed in between, or there
+            was no memory for it. Then the model is back at the last copy of its weights, and of the failure only step,
+            epoch, batch and samples are known.
         iterations: steps that the model has taken, as it is now.
     """
 
@@ -104,8 +105,8 @@ class NonFiniteReport:
         else:
             lines = [
                 f"non-finite loss in {step}, samples {self._samples_text()}. Repeating the steps since the last copy "
-                "of the weights did not show it again: weights or batches were changed between steps, so the tensor "
-                "is not known."
+                "of the weights did not show it again: weights or batches were changed between steps, or memory ran "
+                "out. So the tensor is not known."
             ]
         if len(self.ranges) > 1:
             lines.append(self._range_text())
@@ -116,6 +117,9 @@ class NonFiniteReport:
             hopeless = f": up to {largest:.2g}, from where training seldom recovers" if largest > _LARGE_WEIGHT else ""
             lines.append(f"The model is as step {self.iterations} left it, with finite weights{hopeless}.")
         return "\n".join(lines)
+
+    def __repr__(self):
+        return f"<NonFiniteReport: {str(self).splitlines()[0]}>"
 
     def _samples_text(self) -> str:
         shown, count = ", ".join(map(str, self.samples[:_SHOWN])), len(self.samples)

@@ -97,6 +97,7 @@ class Executor:
     @property
     def arrays(self) -> dict[str, Any]:
         """All that training changes, by name: flat arrays in the memory where they live."""
+        self._take_weights_back()
         return {"w": self.store.trainable, "moving": self.store.state, **self._states}
 
     def is_finite(self) -> bool:
@@ -127,17 +128,22 @@ class Executor:
         Raises:
             MemoryError: naming the size and, where the device tells what it has, the largest batch that fits.
         """
-        if self._checked != ParameterStore.made:  # another model may have gathered weights that this one shares
-            if not self.store.holds(self.model.weights):
-                self.store = ParameterStore(self.model.weights, self._dtype, self.memory, self._frozen)
-                self._plans.clear()
-            self._checked = ParameterStore.made
+        self._take_weights_back()
         key = (mode, batch, weighted, *self.ops.settings())
         plan = self._plans.pop(key, None) or self._new_plan(mode, batch, weighted)
         self._plans[key] = plan  # the latest used is last
         if len(self._plans) > _MAX_PLANS:
             del self._plans[next(iter(self._plans))]
         return plan
+
+    def _take_weights_back(self) -> None:
+        """Another model may have gathered weights that this one shares."""
+        if self._checked == ParameterStore.made:
+            return
+        if not self.store.holds(self.model.weights):
+            self.store = ParameterStore(self.model.weights, self._dtype, self.memory, self._frozen)
+            self._plans.clear()
+        self._checked = ParameterStore.made
 
     def _new_plan(self, mode: str, batch: int, weighted: tuple[bool, ...]) -> Plan:
         plan = self._unbound_plan(mode, batch, weighted)

@@ -378,6 +378,22 @@ def test_the_error_travels():
     assert [row[0] for row in rows] == [layer.layer for layer in report.ranges]
 
 
+def test_a_model_that_shares_weights_and_was_used_in_between():
+    """It takes the weights to an array of its own, where they get new values; `fit` takes them back from there."""
+    x, y = numbers(50)
+
+    def train(*others):
+        model = stacked(rate=0.5)
+        model.predict(x[:4], verbose=0)
+        for other in others:
+            Model(model.input, model.layers[other].output).predict(x[:4], verbose=0)
+        model.set_weights([weight * 0.5 for weight in model.get_weights()])
+        return model, failure(model, x, y, batch_size=16, epochs=9, shuffle=False)
+
+    (alone, expected), (model, report) = train(), train(-2)
+    assert report.exact and report.table() == expected.table() and same_weights(model, alone)
+
+
 # --- Keras' own ------------------------------------------------------------------------------------------------------
 
 
