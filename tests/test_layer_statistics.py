@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from fake_device import FakeOps
+from plan.test_gradients import NETWORKS
 from small_training import BATCH, STEPS, data, fit, network
 
 import fastconv
@@ -160,6 +161,20 @@ def test_it_works_on_nested_models_and_several_outputs():
     model.fit(x, y, verbose=0, callbacks=[statistics])
     assert list(statistics.history) == ["within", "a", "b"]
     assert all(list(values) == ACTIVATION + WEIGHTS for values in statistics.history.values())
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda f: f.__name__)
+def test_it_records_any_layer(network):
+    model = network()
+    model.compile("adam", "categorical_crossentropy")
+    x, y = np.random.default_rng(0).normal(size=(6, *model.inputs[0].shape[1:])), np.eye(5)[[0, 1, 2, 3, 4, 0]]
+    statistics = LayerStatistics(x, y)
+    model.fit(x, y, verbose=0, callbacks=[statistics])
+    names = {weight.layer_name for weight in model.trainable_weights}
+    assert names <= statistics.history.keys()
+    for name, values in statistics.history.items():
+        assert list(values) == ACTIVATION + (WEIGHTS if name in names else [])
+        assert np.isfinite([*values.values()]).all()
 
 
 def test_tensorboards_files_have_the_numbers(tmp_path):

@@ -12,6 +12,9 @@ from fastconv.callbacks.base import Callback, Logs
 from fastconv.callbacks.tensorboard import summary_writer
 from fastconv.checks import path
 
+# What steps call what they compute: most; a transposed convolution; a layer of the user's own, the first of several.
+_OUTPUTS = ("y", "dx", "y0")
+
 
 class LayerStatistics(Callback):
     """Records numbers about the activations, gradients and weights of each layer, on one batch that stays the same.
@@ -117,7 +120,8 @@ def _statistics(model: Any, samples: Any) -> dict[str, dict[str, float]]:
 
     def visit(step: Any, values: Any) -> None:
         if last.get(step.layer) is step:
-            found[step.layer] = _summary("activation", values("y" if "y" in step.writes else "dx"))
+            output = next(name for name in _OUTPUTS if name in step.writes)
+            found[step.layer] = _summary("activation", values(output))
 
     probe.run(samples, visit)
     gradients, updates, weights = {}, {}, {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -61,7 +62,7 @@ class Adviser:
         model = self._model
         kernels = [w for w in model.trainable_weights if w.name.endswith("kernel") and w not in model.frozen]
         before = [w.numpy() for w in kernels]
-        yield from _first(batches)
+        yield from itertools.islice(batches, 1)
         _advise_on_updates(model, kernels, before)
         yield from batches
 
@@ -71,12 +72,6 @@ class Adviser:
         if trained >= _LEAST * _SHARE and due(self._model, "activations", trained):
             with contextlib.suppress(MemoryError):  # training goes on without
                 _advise_on_activations(self._model, self._samples, min(_MOST, trained // _SHARE), self._batch_size)
-
-
-def _first(batches: Iterator[Any]) -> Iterator[Any]:
-    for batch in batches:
-        yield batch
-        return
 
 
 def _advise_on_updates(model: Any, kernels: list[Any], before: list[np.ndarray]) -> None:

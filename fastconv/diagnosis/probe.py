@@ -7,7 +7,7 @@ to memory of its own, and there is no update. So a look changes no bit of the tr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -46,9 +46,9 @@ class Probe:
         self.forward: list[Step] = []
         self.graph = self._graph(model, mode, batch, weighted)
         self.plan = Plan(self.graph, executor.ops)
-        written = (b.root for step in self.plan.steps for b in step.writes.values() if b.root.kind == "weight")
-        # what takes the place of weights that steps write
-        self._own = {b: self._memory.zeros(math.prod(b.shape), np.float32) for b in written}
+        # what takes the place of weights that steps write: moving statistics, also those of a user's layer
+        changed = (b.root for step in self.plan.steps for b in _changed(step) if b.root.kind == "weight")
+        self._own = {b: self._copy(self._store.views[b.owner]) for b in dict.fromkeys(changed)}
         arena = executor.arena  # nothing in it outlives a step
         if self.plan.layout.size_bytes > arena.size_bytes:
             arena = Arena(self._memory)
@@ -71,6 +71,9 @@ class Probe:
             w, dw = (graph.state(name, (self._store.trainable.size,)) for name in ("w", "dw"))
             model.objective.emit_penalties(graph, w, dw if graph.training else None, self._store.places)
         return graph
+
+    def _copy(self, array: Any) -> Any:
+        return self._memory.asarray(np.array(self._memory.download(array)))
 
     def _external(self, buffer: Buffer) -> Any:
         if buffer in self._own:
@@ -124,7 +127,7 @@ class Probe:
             if buffer.kind != "state" or buffer.name in ("learning_rate", "step"):  # no update writes these
                 return self._external(buffer)
             if buffer.name not in copies:
-                copies[buffer.name] = memory.asarray(np.array(memory.download(self._external(buffer))))
+                copies[buffer.name] = self._copy(self._external(buffer))
             return copies[buffer.name]
 
         arena = Arena(memory)
@@ -138,6 +141,11 @@ class Probe:
 
     def _parts(self, flat: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
         return zip(self._store.learning, self._store.split(flat), strict=True)
+
+
+def _changed(step: Step) -> Iterable[Buffer]:
+    """What a step writes; the `forward` of a user's layer may write to weights that never learn."""
+    return step.buffers() if step.op == "user_forward" else step.writes.values()
 
 
 def spread(samples: Any, count: int) -> Any:

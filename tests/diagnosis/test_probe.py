@@ -6,7 +6,7 @@ from fake_device import FakeOps
 from small_training import BATCH, data, fit, network
 
 import fastconv
-from fastconv import device, optimizers, regularizers, utils
+from fastconv import Sequential, callbacks, device, layers, optimizers, regularizers, utils
 from fastconv.diagnosis.probe import Probe, spread
 
 POLICY = {"rtol": 2e-4, "atol": 1e-6}  # between fused and unfused kernels
@@ -74,6 +74,28 @@ def test_a_look_leaves_no_trace(mode):
         utils.set_random_seed(1)
         fit(one, *data(), epochs=1)
     assert fastconv.fingerprint(model, True) == fastconv.fingerprint(other, True)
+
+
+def test_a_users_layer_keeps_what_it_counts():
+    class Counting(layers.Layer):
+        def build(self, input_shape):
+            self.count = self.add_weight((1,), "zeros", trainable=False, name="count")
+
+        def forward(self, x, training):
+            if training:
+                self.count.value[...] += 1
+            return x * 1.0
+
+        def backward(self, dy, x, y):
+            return dy
+
+    model = Sequential([layers.Input((4,)), Counting(name="counting"), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((8, 4)), np.ones((8, 2))
+    statistics = callbacks.LayerStatistics(x, y)
+    model.fit(x, y, batch_size=2, epochs=3, verbose=0, callbacks=[statistics])
+    assert model.get_layer("counting").count.numpy() == 12
+    assert statistics.history["counting"]["activation_mean"] == [1, 1, 1]
 
 
 def test_each_step_is_shown_with_its_arrays():
