@@ -118,8 +118,8 @@ def _samples(model: Model, image: Any) -> list[np.ndarray]:
 
 
 def _computed(model: Model, samples: list[np.ndarray]) -> list[Maps]:
-    """The maps, computed by a copy: the model may be in the midst of `fit`, and random numbers go on as if there was
-    none."""
+    """The maps, computed by a copy, so that the model keeps its arrays and plans (it may be in the midst of `fit`);
+    random numbers go on as if there was none."""
     state = rng.get_state()
     try:
         return list(_maps(copy.deepcopy(model), samples))

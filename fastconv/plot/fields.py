@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from fastconv import geometry, layers
@@ -11,10 +11,11 @@ from fastconv.models import Model
 
 Span = tuple[int, int] | None  # the first and last row, or column; None: no pixel at all
 Field = tuple[Span, Span]  # rows and columns; both of them None or neither
+Places = tuple[frozenset[int], frozenset[int]]  # rows and columns, each that counts; none or some of both
 Shape = tuple[Any, ...]
 
-_NOTHING: Field = (None, None)
-_POINT: Field = ((0, 0), (0, 0))  # of what has no rows and columns
+_NOTHING: Places = (frozenset(), frozenset())
+_POINT: Places = (frozenset({0}), frozenset({0}))  # of what has no rows and columns
 _IN_PLACE = (
     layers.Activation,
     layers.BatchNormalization,
@@ -111,21 +112,25 @@ class Graph:
         Raises:
             ValueError: if a layer on the way is of a kind that is not known here.
         """
-        fields = {tensor: tuple((p, p) for p in position) if len(self.shapes[tensor]) == 4 else _POINT}
+        start = tuple(frozenset({p}) for p in position) if len(self.shapes[tensor]) == 4 else _POINT
+        places = {tensor: start}
         for call in reversed(self.calls):
             for output, number in itertools.product(call.outputs, call.inputs):
-                if output not in fields:
+                if output not in places:
                     continue
-                found = self._before(call, number, output, fields[output])
+                found = self._before(call, number, output, places[output])
                 if clipped and len(self.shapes[number]) == 4:
-                    found = tuple(_clip(s, n) for s, n in zip(found, self.shapes[number][1:3], strict=True))
-                if None in found:
+                    sizes = self.shapes[number][1:3]
+                    found = tuple(
+                        frozenset(p for p in axis if 0 <= p < n) for axis, n in zip(found, sizes, strict=True)
+                    )
+                if not all(found):
                     found = _NOTHING
-                fields[number] = tuple(map(_hull, fields.get(number, _NOTHING), found))
-        return fields
+                places[number] = tuple(a | b for a, b in zip(places.get(number, _NOTHING), found, strict=True))
+        return {number: tuple(map(_span, axes)) for number, axes in places.items()}
 
-    def _before(self, call: Call, number: int, output: int, field: Field) -> Field:
-        """What of an input of a call the field of an output depends on."""
+    def _before(self, call: Call, number: int, output: int, places: Places) -> Places:
+        """What of an input of a call these places of an output depend on."""
         layer, shape = call.layer, self.shapes[number]
         known = isinstance(layer, (*_IN_PLACE, *_MERGES, *_WINDOWS, *_WHOLE, *_MOVES))
         if isinstance(layer, layers.Concatenate):
@@ -134,66 +139,60 @@ class Graph:
             raise ValueError(
                 f"{call.name}: expected a layer whose receptive field is known. Received: {type(layer).__name__}"
             )
-        if field == _NOTHING:
+        if places == _NOTHING:
             return _NOTHING
         if len(shape) != 4:
             return _POINT
         if len(self.shapes[output]) != 4 or isinstance(layer, _WHOLE):
-            return tuple((0, size - 1) for size in shape[1:3])
-        sizes = zip(field, shape[1:3], self.shapes[output][1:3], (0, 1), strict=True)
-        return tuple(_span_before(layer, span, n, made, axis) for span, n, made, axis in sizes)
+            return tuple(frozenset(range(size)) for size in shape[1:3])
+        axes = zip(places, shape[1:3], self.shapes[output][1:3], (0, 1), strict=True)
+        return tuple(
+            frozenset(read for place in some for read in _read(layer, place, size, made, axis))
+            for some, size, made, axis in axes
+        )
 
 
-def _span_before(layer: Any, span: tuple[int, int], size: int, made: int, axis: int) -> Span:
-    """The rows (axis 0) or columns of an input of `size` that those of the output, `made` in all, depend on."""
-    first, last = span
+def _read(layer: Any, place: int, size: int, made: int, axis: int) -> Iterable[int]:
+    """The rows (axis 0) or columns of an input of `size` that one of the output, which has `made`, depends on."""
     if isinstance(layer, _MERGES):
-        return span if size == made else (0, 0)  # one row serves all
+        return [place if size == made else 0]  # one row serves all
     if isinstance(layer, _WINDOWS):
-        kernel, stride, before = _window(layer, axis, size)
-        return first * stride - before, last * stride - before + kernel - 1
+        taps, stride, before = _window(layer, axis, size)
+        return [place * stride - before + tap for tap in taps]
     if isinstance(layer, layers.Conv2DTranspose):
-        kernel, stride, before = _window(layer, axis, made)
-        first, last = -((kernel - 1 - before - first) // stride), (last + before) // stride
-        return (first, last) if first <= last else None
+        taps, stride, before = _window(layer, axis, made)
+        return [(place + before - tap) // stride for tap in taps if (place + before - tap) % stride == 0]
     if isinstance(layer, layers.ZeroPadding2D):
-        return first - layer.padding[axis][0], last - layer.padding[axis][0]
+        return [place - layer.padding[axis][0]]
     if isinstance(layer, layers.Cropping2D):
-        return first + layer.cropping[axis][0], last + layer.cropping[axis][0]
+        return [place + layer.cropping[axis][0]]
     if isinstance(layer, layers.RandomCrop):  # from the middle, as in prediction
-        return first + (size - made) // 2, last + (size - made) // 2
+        return [place + (size - made) // 2]
     if isinstance(layer, layers.UpSampling2D):
         factor = layer.size[axis]
         if layer.interpolation == "nearest":
-            return first // factor, last // factor
-        # The centre of a new pixel lies at (i + 1/2) / factor - 1/2 among the old ones, between two of them.
-        return (2 * first + 1 - factor) // (2 * factor), -((factor - 1 - 2 * last) // (2 * factor))
-    return span
+            return [place // factor]
+        # The centre of a new pixel lies at (place + 1/2) / factor - 1/2 among the old ones, between two of them.
+        return [(2 * place + 1 - factor) // (2 * factor), -((factor - 1 - 2 * place) // (2 * factor))]
+    return [place]
 
 
 _MOVES = (layers.Conv2DTranspose, layers.Cropping2D, layers.RandomCrop, layers.UpSampling2D, layers.ZeroPadding2D)
 
 
-def _window(layer: Any, axis: int, size: int) -> tuple[int, int, int]:
-    """Extent, stride and the zeros before the first pixel, along one axis of that size."""
+def _window(layer: Any, axis: int, size: int) -> tuple[range, int, int]:
+    """The places of the taps, the stride and the zeros before the first pixel, along one axis of that size."""
     if hasattr(layer, "pool_size"):
-        kernel = layer.pool_size[axis]
+        taps = range(layer.pool_size[axis])
     else:
-        kernel = geometry.dilated(layer.kernel_size, layer.dilation_rate)[axis]
+        extents = geometry.dilated(layer.kernel_size, layer.dilation_rate)
+        taps = range(0, extents[axis], layer.dilation_rate[axis])
     stride = layer.strides[axis]
-    return kernel, stride, geometry.window(size, kernel, stride, layer.padding)[1]
+    return taps, stride, geometry.window(size, taps[-1] + 1, stride, layer.padding)[1]
 
 
-def _clip(span: Span, size: int) -> Span:
-    if span is None or span[1] < 0 or span[0] >= size:
-        return None
-    return max(span[0], 0), min(span[1], size - 1)
-
-
-def _hull(one: Span, other: Span) -> Span:
-    if one is None or other is None:
-        return other if one is None else one
-    return min(one[0], other[0]), max(one[1], other[1])
+def _span(places: frozenset[int]) -> Span:
+    return (min(places), max(places)) if places else None
 
 
 def extent(span: Span) -> int:

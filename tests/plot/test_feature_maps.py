@@ -107,13 +107,20 @@ def test_training_goes_on_as_if_nothing_had_been_drawn(pyplot, image):
         utils.set_random_seed(0)
         model = Sequential([layers.Input((8, 8, 3)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(5)])
         model.compile("adam", "mse")
-        drawing = LambdaCallback(on_epoch_end=lambda epoch, logs: draw and plot_feature_maps(model, image))
-        model.fit(x, y, epochs=2, verbose=0, callbacks=[drawing])
+        drawing = LambdaCallback(on_train_batch_end=lambda batch, logs: draw and plot_feature_maps(model, image))
+        model.fit(x, y, batch_size=2, epochs=2, verbose=0, callbacks=[drawing])
         model.fit(x, y, epochs=1, verbose=0)
         return model.get_weights()
 
     for with_pictures, without in zip(trained(True), trained(False), strict=True):
         np.testing.assert_array_equal(with_pictures, without)
+
+
+def test_the_weights_stay_where_they_are(pyplot, small, image):
+    small.predict(image[None], verbose=0)
+    before = [weight.array for weight in small.weights]
+    plot_feature_maps(small, image)
+    assert all(np.shares_memory(weight.array, array) for weight, array in zip(small.weights, before, strict=True))
 
 
 def test_automatic_names_go_on_as_if_nothing_had_been_drawn(pyplot, small, image):

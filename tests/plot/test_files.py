@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from fastconv import plot
+from fastconv import layers, plot
+from fastconv.models import Model
 
 CURVES = {"loss": [3.0, 2.0]}
 
@@ -102,6 +103,13 @@ def test_long_names_lie_within_the_figure(pyplot, draw):
 
 
 def test_names_are_no_formulas(pyplot, tmp_path):
-    names = ["$\\frac{", "_b"]
+    """This one is a formula that matplotlib could not read."""
+    names = ["$\\frac{$", "_b"]
+    image = layers.Input((4, 4, 1), name=names[0])
+    model = Model(image, layers.Conv2D(2, 2, name="conv" + names[0])(image))
     plot.plot_confusion_matrix([0, 1], [1, 1], names, tmp_path / "a.png")
     plot.plot_images(np.zeros((2, 4, 4)), [0, 1], [1, 1], names, tmp_path / "b.png")
+    plot.plot_filters(model, tmp_path / "c.png")
+    plot.plot_feature_maps(model, np.zeros((4, 4, 1)), tmp_path / "d.png")
+    plot.plot_receptive_field(model, path=tmp_path / "e.png")
+    plot.plot_gradient_norms({names[0]: {"gradient_norm": [1.0]}}, tmp_path / "f.png")
