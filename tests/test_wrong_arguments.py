@@ -112,10 +112,33 @@ def model():
     return models.Sequential([layers.Input((3,)), layers.Dense(2)])
 
 
+def compiled():
+    result = model()
+    result.compile("sgd", "mse")
+    return result
+
+
+def data():
+    return np.ones((4, 3), np.float32), np.zeros((4, 2), np.float32)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda: models.Sequential(layers.Dense(2)), TypeError, "expected a list of layers. Received: <Dense"),
+        (lambda: model().summary(line_length="88"), ValueError, "line_length: expected a positive integer"),
+        (lambda: model().summary(positions=0.5), ValueError, "positions: expected a list of numbers"),
+        (lambda: model().summary(positions=[0.5, "0.8", 1.0]), ValueError, "positions: expected a finite number >= 0"),
+        (lambda: model().summary(print_fn="text"), ValueError, "print_fn: expected a function of the text"),
+        (
+            lambda: model().summary(layer_range=1),
+            ValueError,
+            "layer_range must be two strings. Received: layer_range=1",
+        ),
+        (lambda: compiled().check_gradients(*data(), tolerance=0), ValueError, "tolerance: expected a positive number"),
+        (lambda: compiled().check_gradients(*data(), seed="x"), ValueError, "seed: expected an integer >= 0"),
+        (lambda: compiled().profile(*data(), seconds=None), ValueError, "seconds: expected a positive number"),
+        (lambda: fastconv.plot.plot_confusion_matrix([0, 1], [1, 1], 2), ValueError, "classes: expected a list of 2"),
         (lambda: model().set_weights(None), ValueError, "expected a list of 2 arrays of weights. Received: None"),
         (lambda: saving.save_onnx("m.onnx", model()), ValueError, "model: expected a Model.* Received: 'm.onnx'"),
         (lambda: saving.save_onnx(None, "m.onnx"), ValueError, "model: expected a Model or a Sequential"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import weakref
 from typing import Any
 
 import numpy as np
 
 from fastconv import optimizers
+from fastconv.checks import positive, refused
 from fastconv.geometry import positive_int
 from fastconv.ops import get_ops
 from fastconv.plan.executor import Executor
@@ -102,7 +104,9 @@ def check_gradients(
 ) -> GradientReport:
     """See `Model.check_gradients`."""
     model._require_compiled("check_gradients")
-    entries = positive_int(entries, "entries")
+    entries, tolerance = positive_int(entries, "entries"), positive(tolerance, "tolerance")
+    if not isinstance(seed, numbers.Integral) or seed < 0:
+        raise refused("seed", "an integer >= 0", seed)
     samples = model._checked(x, y, sample_weight)
     loss = _Loss(model, samples)
     if not loss.weights:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Iterable
@@ -10,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastconv import _core, config
+from fastconv.checks import positive
 from fastconv.diagnosis import steps
 from fastconv.diagnosis.tables import Table, render
 from fastconv.models import data
@@ -188,8 +188,7 @@ def profile(
     model: Any, x: Any, y: Any = None, batch_size: int | None = None, sample_weight: Any = None, seconds: float = 1.0
 ) -> Profile:
     """See `fastconv.Model.profile`."""
-    if not 0 < seconds < math.inf:
-        raise ValueError(f"seconds must be a finite number above 0. Received: seconds={seconds}")
+    positive(seconds, "seconds")
     if gives_batches(x):
         raise ValueError(f"profile: expected arrays, of which one batch is taken. Received: {type(x).__name__}")
     batch_size = data.check_batch_size(batch_size)

@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from fastconv.checks import number, refused
+from fastconv.geometry import positive_int
 from fastconv.models.arithmetic import arithmetic
 
 _COLUMNS = ("Layer (type)", "Output Shape", "Param #", "Connected to")
@@ -53,11 +55,15 @@ def summary(
     from rich.markup import escape
     from rich.table import Column, Table
 
+    if print_fn is not None and not callable(print_fn):
+        raise refused("print_fn", "a function of the text", print_fn)
     branching = _is_branching(model)
     header = list(_COLUMNS if branching else _COLUMNS[:3])
     justify = ["left", "left", "right", "left"][: len(header)]
     default_length, default_positions = _BRANCHING if branching else _PLAIN
-    edges = list(positions or default_positions)
+    if positions is not None and not isinstance(positions, (list, tuple)):
+        raise refused("positions", "a list of numbers", positions)
+    edges = [number(edge, "positions", 0) for edge in positions or default_positions]
     if show_trainable:
         default_length += _TRAINABLE_WIDTH
         edges = [edge * 0.9 for edge in edges] + [1.0]
@@ -72,7 +78,8 @@ def summary(
     if len(edges) != len(header):
         given = len(header) - show_trainable - show_arithmetic
         raise ValueError(f"positions must have {given} values, one a column. Received: positions={positions}")
-    line_length = line_length or min(default_length, shutil.get_terminal_size().columns - 4)
+    room = min(default_length, shutil.get_terminal_size().columns - 4)
+    line_length = positive_int(line_length, "line_length") if line_length else room
 
     widths = _column_widths(edges, line_length)
     columns = [Column(name, justify=j, width=w) for name, j, w in zip(header, justify, widths, strict=True)]
@@ -204,7 +211,8 @@ def _is_branching(model: Any) -> bool:
 def _layers_in_range(layers: Sequence[Any], layer_range: Sequence[str] | None) -> Sequence[Any]:
     if layer_range is None:
         return layers
-    if len(layer_range) != 2 or not all(isinstance(name, str) for name in layer_range):
+    pair = layer_range if isinstance(layer_range, (list, tuple)) else ()
+    if len(pair) != 2 or not all(isinstance(name, str) for name in pair):
         raise ValueError(f"layer_range must be two strings. Received: layer_range={layer_range}")
     first, last = ([i for i, layer in enumerate(layers) if re.match(name, layer.name)] for name in layer_range)
     if not first or not last:

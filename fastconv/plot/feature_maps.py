@@ -153,6 +153,6 @@ def _chosen(maps: list[Maps], names: Sequence[str]) -> list[Maps]:
     """Those of the names, in all calls and outputs unless a name says which."""
     plain = [re.sub(r" \((call|output) \d+\)", "", one.name) for one in maps]
     known = {*plain, *(one.name for one in maps)}
-    if isinstance(names, str) or not names or any(name not in known for name in names):
+    if not isinstance(names, (list, tuple)) or not names or any(name not in known for name in names):
         raise ValueError(f"layers: expected a list of {sorted(known)}. Received: layers={names!r}")
     return [one for one, name in zip(maps, plain, strict=True) if one.name in names or name in names]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ def class_names(classes: Sequence[str] | None, count: int) -> list[str]:
     """
     if classes is None:
         return [str(i) for i in range(count)]
-    names = [] if isinstance(classes, str) else [str(name) for name in classes]
+    names = [str(name) for name in classes] if isinstance(classes, Iterable) and not isinstance(classes, str) else []
     if len(names) < count:
         raise ValueError(
             f"classes: expected a list of {count} names or more, as the labels need. Received: classes={classes!r}"
