@@ -95,7 +95,7 @@ def pictures(path: Path) -> set[str]:
 
 
 def main() -> None:
-    os.environ["MPLBACKEND"] = "agg"
+    os.environ |= {"MPLBACKEND": "agg", "FASTCONV_DEVICE": "cpu"}
     PICTURES.mkdir(exist_ok=True)
     for page in sorted((ROOT / "docs").rglob("*.md")):
         if names := pictures(page):
