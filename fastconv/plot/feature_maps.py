@@ -39,7 +39,8 @@ def plot_feature_maps(
         image: one sample of the model's input shape, with or without a batch axis of 1, scaled as in training; for a
             model with several inputs a list or dict of them.
         path: image file to write, whole or not at all. Default: a pyplot figure.
-        layers: names of the layers to draw, "model/layer" inside another model. Default: all whose output is images.
+        layers: names of the layers to draw, "model/layer" inside another model. Default: all whose output is images,
+            0.7 inches each.
         max_channels: most channels to draw of a layer, the first ones.
 
     Returns:
