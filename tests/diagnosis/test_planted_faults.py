@@ -107,7 +107,7 @@ FAULTS = [
         AdviceWarning,
         "batch normalization gets one value of .*: 100% of 'norm'. Divided by",
     ),
-    (batch_normalization_of_batches_of_one, AdviceWarning, "batch_size is 1, and 'norm'"),
+    (batch_normalization_of_batches_of_one, AdviceWarning, "batch_size is 1, so that the batches of 'norm'"),
     (double_softmax, AdviceWarning, "'scores' ends in a softmax and 'again' takes a softmax of that"),
     (dead_relus, AdviceWarning, "dead ReLU units after .*: 100% of 'conv2d'"),
     (padding_of_another_framework, AdviceWarning, "load_torch: 'halved': padding=\"same\" .* PyTorch's `padding`"),
