@@ -104,6 +104,7 @@ def main(argv: list[str]) -> None:
     rows = [measure(name, args.pairs) for name in args.network or ("cnn", "mlp", "conv")]
     results = {**report.header("watching.py", argv), "pairs": args.pairs, "rows": rows}
     host = results["machine"]
+    about = "Other work of the machine is in the ratios of epochs, and hardly in the shares."
     head = ["network", "step, ms", "note, us", "look, us", "copy, us", "share", "epochs with / without (quartiles)"]
     lines = [
         [row["network"], *(str(row[key]) for key in ("step_ms", "note_us", "look_us", "copy_us"))]
@@ -114,6 +115,8 @@ def main(argv: list[str]) -> None:
         "# The cost of looking for non-finite values",
         "",
         *report.table(head, lines),
+        "",
+        about,
         "",
         f"{host['cpu']}, {host['cores']} cores, {host['system']}, {results['date']}. Command: `{results['command']}`",
     ]

@@ -104,7 +104,9 @@ class Executor:
         """Whether all of `arrays` is. A device is waited for."""
         with self.memory.at_work():
             return all(
-                self.ops.first_non_finite(array) < 0 for array in self.arrays.values() if array.size and _real(array)
+                self.ops.first_non_finite(array) < 0
+                for array in self.arrays.values()
+                if array.size and array.dtype == np.float32
             )
 
     def went_back(self, iterations: int) -> None:
@@ -176,6 +178,7 @@ class Executor:
         return plan
 
     def clear_gradients(self) -> None:
+        """Makes all gradients of weights zero, as they are before the first step."""
         self.memory.upload(self.store.gradient, 0)
 
     def _largest_batch(self, mode: str, batch: int, weighted: tuple[bool, ...]) -> str:
@@ -277,7 +280,3 @@ class Executor:
         if buffer.name not in self._states:  # an optimizer's slot, zero before the first step
             self._states[buffer.name] = self.memory.zeros(buffer.shape[0], self._dtype)
         return self._states[buffer.name]
-
-
-def _real(array) -> bool:
-    return array.dtype == np.float32

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastconv import layers, losses, metrics, optimizers, utils
+from fastconv.models import Model
 from fastconv.models.objective import Objective
 from fastconv.ops import get_ops
 from fastconv.plan.executor import Executor
@@ -36,6 +37,22 @@ def test_a_single_output_has_the_loss_and_its_metrics():
     assert objective.size == 2  # accuracy is what crossentropy counts
     assert objective.results(np.array([6.0, 3.0]), 4) == {"loss": 1.5, "accuracy": 0.75}
     assert list(objective.results(np.zeros(2), 0)) == ["loss", "accuracy"]
+
+
+def test_the_loss_alone_is_that_of_the_results():
+    """Of several outputs, with their weights, and of penalties."""
+    objective = two([CE, "mse"], loss_weights=[2.0, 0.5], metrics=["accuracy", "mae"])
+    sums = np.arange(1.0, objective.size + 1)
+    assert objective.loss_of(sums) / 4 == pytest.approx(objective.results(sums, 4)["loss"])
+    for place in range(sums.size):
+        spoilt = np.where(np.arange(sums.size) == place, np.inf, sums)
+        assert np.isinf(objective.loss_of(spoilt)) == (place in objective.loss_places)
+    x = layers.Input((3,))
+    model = Model(x, layers.Dense(3, kernel_regularizer="l2")(x))
+    penalized = Objective(CE)
+    penalized.lay_out([(None, 3)], model)
+    sums = np.array([3.0, 1.0, 5.0])
+    assert penalized.loss_of(sums) / 4 == penalized.results(sums, 4)["loss"] == 2
 
 
 def test_several_outputs_have_their_losses_and_metrics_under_their_names():
