@@ -49,7 +49,7 @@ def explain(executor: Executor, snapshot: Snapshot, taken: list[Taken]) -> NonFi
                 fused = functools.partial(executor.plan, "train")
                 last = _traced(executor, earlier, taken[i - 1], [executor.unfused_plan]) if i else None
                 now = _traced(executor, before, step, [executor.unfused_plan, fused])
-                if now.finding is None:
+                if now is None or now.finding is None:
                     break
                 report = _report(executor, step, now, last, before)
                 report.losses = losses
@@ -81,12 +81,13 @@ def _same(a: float, b: float) -> bool:
     return a == b or (math.isnan(a) and math.isnan(b))
 
 
-def _traced(executor: Executor, before: Snapshot, step: Taken, plans: list[Callable]) -> Trace:
+def _traced(executor: Executor, before: Snapshot, step: Taken, plans: list[Callable]) -> Trace | None:
     """The step, taken apart; the executor is as before it then.
 
     It is looked at in the first of the plans that fits into memory and shows a non-finite value; unfused steps are
-    those of the layers, but it may be that only fused ones make the value.
+    those of the layers, but it may be that only fused ones make the value. None if no plan fits.
     """
+    seen = None
     for plan_of in plans:
         before.restore()
         try:
