@@ -91,9 +91,9 @@ def test_every_public_name_is_in_the_migration_table():
     assert not missing
 
 
-def test_every_command_is_on_its_page():
+def test_every_command_is_on_its_page(tmp_path):
     page = (ROOT / "docs" / "command_line.md").read_text(encoding="utf-8")
-    shown = subprocess.run([sys.executable, "-m", "fastconv", "--help"], capture_output=True, text=True, cwd=ROOT)
+    shown = subprocess.run([sys.executable, "-m", "fastconv", "--help"], capture_output=True, text=True, cwd=tmp_path)
     commands = re.findall(r"^\W*(\w+)  +[A-Z]", shown.stdout.partition("Commands")[2], re.MULTILINE)
     assert len(commands) > 4
     names = re.findall(r"\w+", " ".join(re.findall(r"^\| (`fastconv [^|]+)", page, re.MULTILINE)))

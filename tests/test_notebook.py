@@ -99,7 +99,7 @@ def test_a_log_file_has_one_line_an_epoch(tmp_path, monkeypatch, environment):
         monkeypatch.setenv(name, value)
     script = SETUP + "model.fit(x, y, batch_size=2, epochs=4)\nmodel.evaluate(x, y)\nmodel.predict(x)\n"
     with open(tmp_path / "log.txt", "wb") as log:
-        subprocess.run([sys.executable, "-c", script], stdout=log, check=True, timeout=300)
+        subprocess.run([sys.executable, "-c", script], cwd=tmp_path, stdout=log, check=True, timeout=300)
     text = (tmp_path / "log.txt").read_text("utf-8")
     assert [line.split("  ")[0] for line in text.splitlines()] == [
         *(f"Epoch {i}/4" for i in (1, 2, 3, 4)),

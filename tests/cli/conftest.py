@@ -52,6 +52,7 @@ def networks(tmp_path):
     from fastconv.models.networks import NETWORKS
 
     utils.set_random_seed(1)
+    utils.clear_session()
     small = Sequential([layers.Input((8, 6, 1)), layers.Flatten(), layers.Dense(4, activation="softmax")])
     small.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     small.save(tmp_path / "small.keras")

@@ -22,14 +22,15 @@ def test_the_same_bits_have_the_same_hash_under_other_automatic_names():
     assert fastconv.fingerprint(first) == fastconv.fingerprint(second)
 
 
-def test_it_is_sha256_and_the_same_in_another_process():
+def test_it_is_sha256_and_the_same_in_another_process(tmp_path):
     code = """
 import fastconv
 from fastconv import Sequential, layers, utils
 utils.set_random_seed(5)
 print(fastconv.fingerprint(Sequential([layers.Input((4,)), layers.Dense(3), layers.BatchNormalization()])))
 """
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    command = [sys.executable, "-c", code]
+    there = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.strip()
     assert len(there) == 64 and there == fastconv.fingerprint(small())
 
 

@@ -80,9 +80,9 @@ def test_without_matplotlib_the_error_names_the_extra(monkeypatch, draw):
         draw()
 
 
-def test_importing_the_functions_imports_no_matplotlib():
-    code = "import sys, fastconv.plot; print('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+def test_importing_the_functions_imports_no_matplotlib(tmp_path):
+    command = [sys.executable, "-c", "import sys, fastconv.plot; print('matplotlib' in sys.modules)"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout.strip() == "False"
 
 
 LONG = ["a long name of a class, of many words", "b"]
