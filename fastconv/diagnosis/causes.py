@@ -51,8 +51,18 @@ def of_step(now: Trace, last: Trace | None, change: Change | None, rate: float, 
     if now.finding.tensor in given:
         name, what = given[now.finding.tensor]
         return [Cause(name, f"{what} {_BEYOND}", "Scale them, or leave these samples out.")]
+    if now.sums_of_zero:
+        return [_of_predictions(now)]
     found = (_of_inputs(now, last), _of_labels(now, last), _of_rate(now, change, rate, losses), _of_growth(now, last))
     return [cause for cause in found if cause is not None]
+
+
+def _of_predictions(now: Trace) -> Cause:
+    return Cause(
+        "no probabilities",
+        f"The loss divides predictions by their sum, which is 0 for {now.sums_of_zero} of the samples.",
+        "End the model in softmax, or pass from_logits=True to the loss.",
+    )
 
 
 def _of_inputs(now: Trace, last: Trace | None) -> Cause | None:

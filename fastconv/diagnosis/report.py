@@ -35,7 +35,8 @@ class Cause(NamedTuple):
     """What probably led to it.
 
     Attributes:
-        name: "labels", "sample_weight", "weights", "unscaled input", "learning rate" or "no normalization".
+        name: "labels", "sample_weight", "weights", "no probabilities", "unscaled input", "learning rate" or
+            "no normalization".
         evidence: a sentence with the numbers that speak for it.
         advice: what to change.
     """

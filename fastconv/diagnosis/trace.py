@@ -58,6 +58,7 @@ class Trace:
         stages: the layers' steps of the forward pass.
         activations, gradients: by layer, the largest absolute values.
         input, target: of what the first layer with a kernel reads, and of labels that are no numbers of classes.
+        sums_of_zero: how many samples have predictions that add up to 0, by which a cross-entropy divides them.
     """
 
     def __init__(self, executor: Executor, plan: Plan, samples: np.ndarray):
@@ -69,6 +70,7 @@ class Trace:
         self.gradients: dict[str, float] = {}
         self.input: Peak | None = None
         self.target: Peak | None = None
+        self.sums_of_zero = 0
 
     def run(self, rate: float) -> Trace:
         """Takes the step, which counts, up to the first value that is not finite."""
@@ -149,7 +151,12 @@ class Trace:
         else:
             tensor, name = "activation", f"the output of {layer}"
         own = tensor in ("activation", "gradient") and owner is None and self._by_sample(argument, buffer)
-        rows = _rows(bad) if own else self._rows_with_part(step, call)
+        if own:
+            rows = _rows(bad)
+        elif step.op == "categorical_crossentropy" and len(rows := self._rows_of_zero(step, call)):
+            self.sums_of_zero = len(rows)
+        else:
+            rows = self._rows_with_part(step, call)
         return Finding(tensor, layer, name, step.op, _count(bad), self._samples[rows])
 
     def _rows_with_part(self, step: Step, call: Any) -> np.ndarray:
@@ -164,6 +171,11 @@ class Trace:
         for part in parts:
             combined = np.maximum(combined, part) if step.op == "loss" else combined * part
         return np.flatnonzero(combined >= _PART * combined.max())
+
+    def _rows_of_zero(self, step: Step, call: Any) -> np.ndarray:
+        """The samples with predictions of which some add up to 0."""
+        sums = self._values(call, "x", step.reads["x"]).sum(-1, dtype=np.float64)
+        return _rows(sums.reshape(len(self._samples), -1) == 0)
 
     def _by_sample(self, argument: str, buffer: Buffer) -> bool:
         """Whether a tensor has an axis of samples."""

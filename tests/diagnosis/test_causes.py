@@ -7,7 +7,7 @@ from small_training import data, fit, network
 
 import fastconv
 from fastconv import datasets, layers, optimizers, utils
-from fastconv.models import Model, networks
+from fastconv.models import Model, Sequential, networks
 
 # --- the lesson ------------------------------------------------------------------------------------------------------
 
@@ -81,6 +81,18 @@ def test_labels_that_are_not_scaled():
     x, y = numbers()
     report = failure(stacked(), x, y * np.float32(1e25))
     assert "labels" in names(report)
+
+
+def test_predictions_that_are_no_probabilities():
+    """ReLU in the place of softmax: of samples 2 and 5 all outputs are 0."""
+    x = np.ones((8, 2), np.float32)
+    x[[2, 5]] *= -1
+    model = Sequential([layers.Dense(3, kernel_initializer="ones", activation="relu")])
+    model.compile("sgd", "categorical_crossentropy")
+    with pytest.warns(fastconv.AdviceWarning, match="end the model in softmax"):
+        report = failure(model, x, utils.to_categorical([0, 1, 2, 0, 1, 2, 0, 1], 3))
+    assert (report.tensor, names(report), sorted(report.samples)) == ("loss", ["no probabilities"], [2, 5])
+    assert "which is 0 for 2 of the samples. End the model in softmax" in str(report)
 
 
 def test_sample_weights_beyond_float32():

@@ -335,7 +335,7 @@ def test_unknown_names_list_the_known(arguments, message):
 
 
 def test_a_model_without_softmax_is_told_so(data):
-    model = Sequential([layers.Flatten(), layers.Dense(3, activation="relu")])
+    model = Sequential([layers.Flatten(), layers.Dense(3)])
     model.compile("adam", "categorical_crossentropy")
     with pytest.warns(AdviceWarning, match="end the model in softmax, or pass from_logits=True"):
         model.fit(*data, verbose=0)
