@@ -26,7 +26,7 @@ class AdviceWarning(UserWarning):
     | inputs_not_scaled | `fit` | inputs above 10 that reach a kernel as they are |
     | batch_of_one | `fit` | batch normalization over a single value per channel, or a single image |
     | large_updates | `fit` on the CPU, first steps | an update larger than the weights it is of |
-    | dead_units | `fit`, after epochs | a layer of ReLU units that no sample activates |
+    | dead_units | `fit`, after epochs | a layer of ReLU units of which no sample activates 95% |
     | constant_channels | `fit`, after epochs | batch normalization of channels of which half never change |
     | other_scale | `evaluate`, validation | inputs ten times as large as those trained on, or as small |
     | padding_of_torch | `saving.load_torch` | "same" padding whose zeros PyTorch's `padding` puts elsewhere |
@@ -49,7 +49,7 @@ def advise(model: Any, kind: str, text: str) -> None:
     """Warns of a kind of thing that a model was not warned of before."""
     if kind not in model.advised:
         model.advised.add(kind)
-        warnings.warn(text, AdviceWarning, stacklevel=_callers_level())
+        warnings.warn(text, AdviceWarning, stacklevel=callers_level())
 
 
 def due(model: Any, what: str, now: int) -> bool:
@@ -61,7 +61,7 @@ def due(model: Any, what: str, now: int) -> bool:
     return True
 
 
-def _callers_level() -> int:
+def callers_level() -> int:
     """The `stacklevel` of the frame that called the package: the warning shows the user's line."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):

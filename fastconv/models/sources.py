@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 
 from fastconv import rng
+from fastconv.diagnosis.advice import callers_level
 from fastconv.models import data, loops
 
-RAN_OUT = (
-    "Your input ran out of data; interrupting training. It should give at least `steps_per_epoch * epochs` batches."
-)
+
+def warn_of_too_few() -> None:
+    """Warns that no batch is left where an epoch wants one."""
+    text = (
+        "Your input ran out of data; interrupting training. It should give at least `steps_per_epoch * epochs` batches."
+    )
+    warnings.warn(text, stacklevel=callers_level())
 
 
 def gives_batches(x: Any) -> bool:
@@ -53,7 +58,7 @@ class InArrays:
         first = self._at
         self._at += self.steps
         if self._at > self._in_epoch:
-            warnings.warn(RAN_OUT, stacklevel=3)
+            warn_of_too_few()
         batches = loops.spans(self._count, self._batch_size)
         if first == 0 and self._at >= self._in_epoch:
             return self._order, batches
@@ -124,7 +129,7 @@ class InBatches:
                 samples = self._fetch()
             if samples is None:
                 if self._steps is not None:
-                    warnings.warn(RAN_OUT, stacklevel=3)
+                    warn_of_too_few()
                 return
             step += 1
             yield len(samples), (samples,)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import warnings
-import weakref
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,8 +13,8 @@ from fastconv.diagnosis.during_training import Adviser, advise_on_statistics
 from fastconv.geometry import positive_int
 from fastconv.models import data, loops, structure
 from fastconv.models.compiled import Compiled
-from fastconv.models.interrupt import Interrupt
-from fastconv.models.sources import RAN_OUT, InArrays, InBatches, gives_batches
+from fastconv.models.epochs import Epochs, Evaluation
+from fastconv.models.sources import InArrays, InBatches, gives_batches
 from fastconv.models.watched import Watched
 
 if TYPE_CHECKING:
@@ -152,8 +150,8 @@ class Trainer(Compiled):
         if isinstance(validation, data.Samples):
             advise_on_scale(self, "fit", validation, "validation x")
         callbacks = self._callbacks(callbacks, verbose, epochs, source)
-        watched = None if callbacks.ends_on_nan else Watched(feeder, executor, samples)
-        feeder = watched or feeder
+        if not callbacks.ends_on_nan:
+            feeder = Watched(feeder, executor, samples)
         validating = None
         if validation is not None:
             validating = self._evaluation(validation, validation_batch_size, validation_steps)
@@ -162,48 +160,16 @@ class Trainer(Compiled):
             raise ValueError(
                 "resume: expected arrays, of which an epoch takes all. Received: batches, or a number of them"
             )
-        logs: dict[str, float] = {}
+        runs = Epochs(self, source, feeder, callbacks, adviser, validating, validation_freq)
         callbacks.on_train_begin()
-        place = self._place or loops.Place(initial_epoch)
-        with Interrupt() as interrupt:
-
-            def stop() -> bool:
-                return interrupt.requested or self.stop_training
-
-            for epoch in range(place.epoch, epochs):
-                if not source.more():
-                    warnings.warn(RAN_OUT, stacklevel=2)
-                    break
-                callbacks.on_epoch_begin(epoch)
-                order, batches = source.go_on(place.order) if place.batch else source.epoch()
-                if not place.batch:
-                    batches = adviser.watched(batches)
-                self._epoch_runs = weakref.proxy(feeder), order
-                if watched:
-                    watched.epoch, watched.batch = epoch, place.batch
-                results = loops.run(feeder, "train", batches, callbacks, order, stop, place)
-                if watched:
-                    watched.end_epoch(last=epoch + 1 == epochs or stop())
-                place = loops.Place(epoch + 1)
-                if interrupt.requested:
-                    break
-                logs = results
-                if validating and (epoch + 1) % validation_freq == 0:
-                    result = validating(callbacks)
-                    logs.update({f"val_{name}": value for name, value in result.items()})
-                callbacks.on_epoch_end(epoch, logs)
-                adviser.after_epoch()
-                if stop():
-                    break
-        if not interrupt.requested:
-            if watched:
-                watched.end_epoch(last=True)  # where batches ran out
+        runs.run(self._place or loops.Place(initial_epoch), epochs)
+        if not runs.interrupted:
             executor.take_average()
-        callbacks.history.interrupted = interrupt.requested
-        callbacks.on_train_end(logs)
-        if isinstance(validation, data.Samples) and "val_loss" in logs:
+        callbacks.history.interrupted = runs.interrupted
+        callbacks.on_train_end(runs.logs)
+        if isinstance(validation, data.Samples) and "val_loss" in runs.logs:
             advise_on_statistics(self, "fit", validation, validation_batch_size)
-        if interrupt.requested:
+        if runs.interrupted:
             _log.warning("fit: interrupted after step %d; the model is as that step left it", executor.iterations)
         return callbacks.history
 
@@ -339,23 +305,6 @@ class Trainer(Compiled):
 
         params = {"verbose": verbose, "epochs": epochs, "steps": source.steps, "samples": source.samples}
         return CallbackList(callbacks, model=self, params=params, verbose=verbose)
-
-
-class Evaluation(NamedTuple):
-    """Evaluates as often as it is called."""
-
-    source: Any
-    feeder: Any
-
-    def __call__(self, callbacks: Any) -> dict[str, float]:
-        if not self.source.more():
-            warnings.warn(RAN_OUT, stacklevel=3)
-            return {}
-        callbacks.on_test_begin()
-        order, batches = self.source.epoch()
-        result = loops.run(self.feeder, "test", batches, callbacks, order)
-        callbacks.on_test_end(result)
-        return result
 
 
 def _refuse(arguments: dict[str, Any]) -> None:

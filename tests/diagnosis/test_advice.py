@@ -244,6 +244,14 @@ def test_a_layer_of_dead_units():
     assert fit(relu_model(), x, y, epochs=8) == []
 
 
+def test_a_layer_of_nearly_dead_units():
+    x, y = blobs(512)
+    model = relu_model(units=100)
+    model.get_layer("hidden").bias.assign([-100.0] * 96 + [1.0] * 4)
+    (text,) = fit(model, x, y, epochs=4)
+    assert "96% of 'hidden': 0 for all of 64 samples" in text and "learns from the others alone" in text
+
+
 def test_some_dead_units_are_no_fault():
     x, y = blobs(512)
     model = relu_model()
@@ -379,8 +387,9 @@ def test_looking_changes_no_bit(monkeypatch):
 
 
 @pytest.mark.parametrize("name", networks.NETWORKS)
-def test_the_courses_networks_get_no_advice_on_their_data(name):
-    """Real images, the published learning rates, 500 steps (an epoch of all CIFAR-10 has 1,563)."""
+def test_the_courses_networks_get_no_advice_on_their_data_but_of_dead_units(name):
+    """Real images, the published learning rates, 500 steps (an epoch of all CIFAR-10 has 1,563). That of `mlp` kills
+    nearly all of its first layer; with a tenth of it the network gets from 0.36 to 0.47 on all of CIFAR-10."""
     (x, y), (x_test, y_test) = datasets.load_sample()
     network = networks.NETWORKS[name]
     model = network.factory()
@@ -388,6 +397,8 @@ def test_the_courses_networks_get_no_advice_on_their_data(name):
     x, x_test = x.astype(np.float32) / 255, x_test[:200].astype(np.float32) / 255
     with warnings.catch_warnings():
         warnings.simplefilter("error", AdviceWarning)
+        if name == "mlp":
+            warnings.filterwarnings("ignore", "fit: dead ReLU units", AdviceWarning)
         model.fit(x, y, batch_size=10, verbose=0, validation_data=(x_test, y_test[:200]))
         model.evaluate(x_test, y_test[:200], verbose=0)
-    assert model.advised == set() and model.looked_at["activations"] == len(x)
+    assert model.advised <= ({"dead_units"} if name == "mlp" else set()) and model.looked_at["activations"] == len(x)

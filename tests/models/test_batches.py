@@ -99,8 +99,9 @@ def test_numbered_batches_are_shuffled_and_told_of_the_end():
 
 def test_a_generator_goes_on_from_epoch_to_epoch_and_its_end_ends_training():
     model = network()
-    with pytest.warns(UserWarning, match="ran out of data"):
+    with pytest.warns(UserWarning, match="ran out of data") as warned:
         history = model.fit(iter(BATCHES), epochs=4, steps_per_epoch=2, verbose=0)
+    assert warned[0].filename == __file__
     assert history.epoch == [0, 1] and model.optimizer.iterations == 4
     with pytest.warns(UserWarning, match="ran out of data"):
         history = model.fit(iter(BATCHES), epochs=2, steps_per_epoch=3, verbose=0)
