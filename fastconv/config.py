@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastconv import _core
 
 
@@ -95,17 +97,42 @@ def float32_matmul_precision() -> str:
     return _float32_matmul_precision
 
 
-def show_config() -> None:
-    """Prints version, instruction set, threads and the state of CUDA."""
+def show_config(mode: str = "stdout") -> dict[str, Any] | None:
+    """Prints version, instruction set, threads and the state of CUDA.
+
+    Args:
+        mode: "stdout", or "dicts" to return the same as a dict instead, as of `numpy.show_config`.
+
+    Raises:
+        ValueError: on another mode.
+
+    >>> fastconv.config.show_config(mode="dicts")["isa"]
+    'avx512'
+    """
     import platform
 
     import numpy
 
     from fastconv import device
 
-    print(f"fastconv  {_core.__version__}")
-    print(f"python    {platform.python_version()}, numpy {numpy.__version__}")
-    print(f"cpu       {_core.isa()} (this processor: {', '.join(_core.supported_isas())})")
-    print(f"threads   {_core.num_threads()}")
-    print(f"conv      {conv_algorithm()}")
-    print(f"cuda      {'; '.join(finding.found for finding in device.cuda_findings())}")
+    if mode not in ("stdout", "dicts"):
+        raise ValueError(f'mode: expected "stdout" or "dicts". Received: mode={mode!r}')
+    found = {
+        "fastconv": _core.__version__,
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "isa": _core.isa(),
+        "supported_isas": list(_core.supported_isas()),
+        "threads": _core.num_threads(),
+        "conv_algorithm": conv_algorithm(),
+        "cuda": [finding.found for finding in device.cuda_findings()],
+    }
+    if mode == "dicts":
+        return found
+    print(f"fastconv  {found['fastconv']}")
+    print(f"python    {found['python']}, numpy {found['numpy']}")
+    print(f"cpu       {found['isa']} (this processor: {', '.join(found['supported_isas'])})")
+    print(f"threads   {found['threads']}")
+    print(f"conv      {found['conv_algorithm']}")
+    print(f"cuda      {'; '.join(found['cuda'])}")
+    return None

@@ -66,6 +66,10 @@ def test_show_config_names_what_it_runs_on(capsys):
     shown = capsys.readouterr().out
     assert fastconv.__version__ in shown and fastconv.config.isa() in shown
     assert str(fastconv.config.get_num_threads()) in shown and "cuda" in shown
+    found = fastconv.show_config(mode="dicts")
+    assert capsys.readouterr().out == "" and found["threads"] == fastconv.config.get_num_threads()
+    with pytest.raises(ValueError, match='expected "stdout" or "dicts". Received: mode=\'json\''):
+        fastconv.show_config(mode="json")
 
 
 @pytest.mark.parametrize("isa", fastconv._core.supported_isas())

@@ -12,7 +12,7 @@ import typer
 import fastconv
 from fastconv import config
 from fastconv.cli.bench import bench
-from fastconv.cli.console import say, settle_stdout
+from fastconv.cli.console import AsJson, say, say_json, settle_stdout
 from fastconv.cli.convert import convert
 from fastconv.cli.doctor import doctor
 from fastconv.cli.evaluate import evaluate
@@ -58,6 +58,9 @@ for command in (train, evaluate, predict, run, inspect, convert, bench, doctor):
 
 
 @app.command("config")
-def _config() -> None:
+def _config(as_json: AsJson = False) -> None:
     """Print what this installation runs on: version, instruction set, threads, CUDA."""
-    config.show_config()
+    if as_json:
+        say_json(config.show_config(mode="dicts"))
+    else:
+        config.show_config()

@@ -20,6 +20,7 @@ def test_version(program):
 
 def test_config_shows_the_configuration(program):
     assert config.isa() in program("config").out
+    assert json.loads(program("config", "--json").out)["isa"] == config.isa()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
