@@ -67,6 +67,17 @@ class CallbackList:
         """Whether a callback ends training on a loss that is not finite: ours or Keras' own."""
         return any(base.__name__ == "TerminateOnNaN" for one in self.callbacks for base in type(one).__mro__)
 
+    @property
+    def may_save(self) -> bool:
+        """Whether a callback may save the weights at the end of an epoch: all but those that only show results."""
+        from fastconv.progress import ProgressCallback
+
+        return any(
+            _overrides(one, "on_epoch_end")
+            for one in self.callbacks
+            if not isinstance(one, (History, ProgressCallback))
+        )
+
     def logs_due(self, hook: str) -> bool:
         """Whether a callback would read the means after a batch now. On a device they cost a wait.
 

@@ -70,7 +70,7 @@ class Epochs:
                 self.callbacks.on_epoch_begin(epoch)
                 results = self._train(place._replace(epoch=epoch), stop)
                 place = loops.Place(epoch + 1)
-                self._look_at_weights(last=place.epoch == end or stop())
+                self._look_at_weights(now=place.epoch == end or stop() or self.callbacks.may_save)
                 if interrupt.requested:
                     break
                 self.logs = results
@@ -83,7 +83,7 @@ class Epochs:
                     break
         self.interrupted = interrupt.requested
         if not self.interrupted:
-            self._look_at_weights(last=True)  # where batches ran out
+            self._look_at_weights(now=True)  # where batches ran out
 
     def _train(self, place: loops.Place, stop: Any) -> dict[str, float]:
         """The batches of an epoch, from a place on; returns the losses and metrics."""
@@ -97,6 +97,6 @@ class Epochs:
             self.feeder.epoch, self.feeder.batch = place.epoch, place.batch
         return loops.run(self.feeder, "train", batches, self.callbacks, order, stop, place)
 
-    def _look_at_weights(self, last: bool) -> None:
+    def _look_at_weights(self, now: bool) -> None:
         if isinstance(self.feeder, Watched):
-            self.feeder.end_epoch(last)
+            self.feeder.end_epoch(now)

@@ -119,13 +119,13 @@ class Watched:
         """Likewise."""
         return self._executor.objective.results(self.sums(), seen)
 
-    def end_epoch(self, last: bool) -> None:
-        """Looks at the weights where it is the last epoch, or many steps were taken since they were looked at.
+    def end_epoch(self, now: bool) -> None:
+        """Looks at the weights: now, as they are read after it, or where many steps were taken since the last look.
 
         Raises:
             NonFiniteError: if one is not finite.
         """
-        if len(self._taken) - self._looked >= (1 if last else _EPOCH):
+        if len(self._taken) - self._looked >= (1 if now else _EPOCH):
             self._look()
 
     def _look(self) -> None:

@@ -131,3 +131,13 @@ def test_a_watched_run_has_the_bits_of_one_that_is_not():
 
     (a, watched_history), (b, history) = train(), train(callbacks=[fastconv.callbacks.TerminateOnNaN()])
     assert watched_history == history and same_weights(a, b)
+
+
+def test_weights_that_became_infinite_in_the_last_step_of_an_epoch_are_not_saved(tmp_path):
+    """Its loss was finite, and epochs of one step are too short to look at the weights after each."""
+    (x, y), path, model = data(), tmp_path / "model.weights.h5", growing()
+    model.compile(optimizers.SGD(3e38), "mse")
+    saving = fastconv.callbacks.ModelCheckpoint(path, save_weights_only=True)
+    with pytest.raises(fastconv.NonFiniteError) as caught:
+        model.fit(x * 100, y, batch_size=COUNT, epochs=3, callbacks=[saving], verbose=0)
+    assert caught.value.report.tensor == "weight" and caught.value.report.step == 1 and not path.exists()
