@@ -84,7 +84,7 @@ class RandomFlip(_RandomImages):
         self.mode = mode
 
     def emit(self, graph, x):
-        return self._window(graph, x, flip=self.mode) if graph.training else x
+        return self._window(graph, x, flip=self.mode) if graph.layers_train else x
 
 
 class RandomTranslation(_RandomImages):
@@ -136,7 +136,7 @@ class RandomTranslation(_RandomImages):
         self.fill_mode, self.interpolation, self.fill_value = fill_mode, interpolation, float(fill_value)
 
     def emit(self, graph, x):
-        if not graph.training:
+        if not graph.layers_train:
             return x
         whole = self.interpolation == "nearest"
         places = (
@@ -189,7 +189,7 @@ class RandomCrop(_RandomImages):
         spare = (x.shape[1] - self.height, x.shape[2] - self.width)
         if not any(spare):
             return x
-        if graph.training:
+        if graph.layers_train:
             return self._window(graph, x, "none", *((0, places + 1) for places in spare))
         return self._window(graph, x, "none", *((places // 2, places // 2) for places in spare))
 

@@ -60,12 +60,13 @@ class Node:
         layer: the layer, which remembers its calls.
         inputs: the tensors.
         shape: of the output; a list of shapes makes a list of outputs.
+        inference: whether the layer does in training, too, what it does in prediction.
     """
 
-    __slots__ = ("inputs", "layer", "outputs")
+    __slots__ = ("inference", "inputs", "layer", "outputs")
 
-    def __init__(self, layer: Layer, inputs: list[Tensor], shape: tuple | list[tuple]):
-        self.layer, self.inputs = layer, inputs
+    def __init__(self, layer: Layer, inputs: list[Tensor], shape: tuple | list[tuple], inference: bool = False):
+        self.layer, self.inputs, self.inference = layer, inputs, inference
         shapes = shape if isinstance(shape, list) else [shape]
         self.outputs = [Tensor(one, self, i) for i, one in enumerate(shapes)]
         layer.calls.append(self)
@@ -284,8 +285,25 @@ class Layer(Configurable):
     def check_input(self, input_shape: Any) -> None:
         """Raises ValueError if a built layer cannot take this shape."""
 
-    def __call__(self, inputs: Tensor | Sequence[Tensor]) -> Any:
-        """Connects the layer to a symbolic tensor (or a list of them, for layers that merge)."""
+    def __call__(self, inputs: Tensor | Sequence[Tensor], training: bool | None = None) -> Any:
+        """Connects the layer to a symbolic tensor (or a list of them, for layers that merge).
+
+        Args:
+            inputs: the tensor, or the list.
+            training: None, or False for what the layer does in prediction while the model trains, too: batch
+                normalization with the moving statistics, which stay as they are, no dropout, no random images. Its
+                weights learn all the same, unless `trainable` is False. (Keras 3.15 documents this, but `fit` passes
+                its own `training` on.)
+
+        Raises:
+            TypeError: if something else than tensors is given.
+            ValueError: if their shapes do not fit the layer, or `training` is True.
+        """
+        if training is not None and not isinstance(training, (bool, np.bool_)) or training:
+            raise ValueError(
+                f"{self.name}: expected training=None, or False for what it does in prediction. "
+                f"Received: training={training!r}"
+            )
         tensors = self._tensors_of(inputs)
         for tensor in tensors:
             if not isinstance(tensor, Tensor):
@@ -300,7 +318,7 @@ class Layer(Configurable):
             shape = user_layer.output_shapes(self, [tensor.shape for tensor in tensors])
         else:
             shape = self.compute_output_shape(shapes)
-        return Node(self, tensors, shape).output
+        return Node(self, tensors, shape, inference=training is not None).output
 
     def _tensors_of(self, inputs: Any) -> list[Any]:
         return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]

@@ -104,7 +104,7 @@ class BatchNormalization(Layer):
             "moving_variance": graph.weight(self.moving_variance),
         }
         settings = {"epsilon": self.epsilon, "slope": 1.0}
-        if graph.training and self.moving_mean not in graph.frozen:
+        if graph.layers_train and self.moving_mean not in graph.frozen:
             statistics = {n: graph.buffer(x.shape[-1:], f"{self.name}.{n}") for n in ("mean", "rstd")}
             writes = {"y": y, **statistics, **moving}
             graph.emit("batchnorm_forward", writes, x=x, momentum=self.momentum, **parameters, **settings)

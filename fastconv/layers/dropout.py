@@ -26,7 +26,7 @@ class Dropout(Layer):
         self.rate = number(rate, "rate", 0, 1)
 
     def emit(self, graph, x):
-        if not graph.training or self.rate == 0:
+        if not graph.layers_train or self.rate == 0:
             return x
         y = graph.buffer(x.shape, f"{self.name}.y")
         seed, step = graph.state("seed", dtype="int64"), graph.state("step", dtype="int64")

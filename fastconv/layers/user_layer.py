@@ -56,7 +56,7 @@ def emit(layer: Any, graph: Any, inputs: Sequence[Any]) -> list[Any]:
     shapes = output_shapes(layer, [x.shape for x in inputs])
     outputs = [graph.buffer(shape, f"{layer.name}.{name}") for name, shape in _numbered("y", shapes).items()]
     arrays = _numbered("x", inputs) | _numbered("w", map(graph.weight, layer.weights))
-    call = UserCall(layer, len(inputs), len(outputs), graph.training)
+    call = UserCall(layer, len(inputs), len(outputs), graph.layers_train)
     graph.emit("user_forward", _numbered("y", outputs), call=call, **arrays)
     return outputs
 
@@ -68,7 +68,7 @@ class UserCall:
         layer: with its weights made.
         inputs: how many there are.
         outputs: likewise.
-        training: whether the plan trains.
+        training: whether it does what it does in training alone.
     """
 
     def __init__(self, layer: Any, inputs: int, outputs: int, training: bool):

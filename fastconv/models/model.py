@@ -162,9 +162,9 @@ class Model(Trainer, Layer):
         shapes = [tensor.shape for tensor in self.outputs]
         return shapes[0] if len(shapes) == 1 else shapes
 
-    def __call__(self, inputs: Any) -> Any:
-        """Connects the model to symbolic tensors; returns tensors in the form of its outputs."""
-        super().__call__(inputs)
+    def __call__(self, inputs: Any, training: bool | None = None) -> Any:
+        """Connects the model to symbolic tensors, as `Layer.__call__`; returns tensors in the form of its outputs."""
+        super().__call__(inputs, training)
         return structure.packed(self.calls[-1].outputs, self.output_keys)
 
     def ensure_built(self, input_shape):
@@ -178,7 +178,8 @@ class Model(Trainer, Layer):
             if node.outputs[0] in buffers:
                 continue
             graph.layer = node.layer.name
-            made = node.layer.emit(graph, *(buffers[tensor] for tensor in node.inputs))
+            with graph.inferring(node.inference):
+                made = node.layer.emit(graph, *(buffers[tensor] for tensor in node.inputs))
             buffers.update(zip(node.outputs, made if isinstance(made, list) else [made], strict=True))
         graph.layer = None
         return [buffers[tensor] for tensor in self.outputs]

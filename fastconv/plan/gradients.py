@@ -160,15 +160,25 @@ def batchnorm(back: Backward, step: Step, dy: Buffer) -> None:
 
 
 @gradient_of("batchnorm_inference")
-def frozen_batchnorm(back: Backward, step: Step, dy: Buffer) -> None:
-    """A factor for each channel: dx = dy * gamma / sqrt(moving_variance + epsilon), what the op makes of dy itself."""
-    x, epsilon = step.reads["x"], step.attrs["epsilon"]
-    dx = Buffer(f"d {x.name}", x.shape)
-    zeros = back.graph.constant("zeros", np.zeros(x.shape[-1], np.float32))
-    arrays = {"gamma": step.reads.get("gamma"), "beta": None, "moving_mean": zeros}
-    arrays["moving_variance"] = step.reads["moving_variance"]
-    back.emit("batchnorm_inference", {"y": dx}, x=dy, **arrays, epsilon=epsilon, slope=1.0)
-    back.alias(x, dx)
+def batchnorm_inference(back: Backward, step: Step, dy: Buffer) -> None:
+    """With moving statistics: dx = dy * gamma / sqrt(moving_variance + epsilon), what the op makes of dy itself."""
+    x, gamma, beta = step.reads["x"], step.reads.get("gamma"), step.reads.get("beta")
+    settings = {"moving_variance": step.reads["moving_variance"], "epsilon": step.attrs["epsilon"], "slope": 1.0}
+    rows = (1, 1, math.prod(x.shape[:-1]), x.shape[-1])
+    if beta is not None and back.needed(beta):
+        back.emit("sum_forward", {"y": back.weight_gradient(beta)}, x=dy, extents=rows)
+    if gamma is not None and back.needed(gamma):
+        normalized, product = Buffer(f"{x.name} normalized", x.shape), Buffer(f"d {x.name} by gamma", x.shape)
+        mean = step.reads["moving_mean"]
+        back.emit("batchnorm_inference", {"y": normalized}, x=x, gamma=None, beta=None, moving_mean=mean, **settings)
+        whole = {"function": "multiply", "extents": (1, 1, 1, math.prod(x.shape))}
+        back.emit("binary_forward", {"y": product}, a=normalized, b=dy, **whole)
+        back.emit("sum_forward", {"y": back.weight_gradient(gamma)}, x=product, extents=rows)
+    if back.needed(x):
+        dx = Buffer(f"d {x.name}", x.shape)
+        zeros = back.graph.constant("zeros", np.zeros(x.shape[-1], np.float32))
+        back.emit("batchnorm_inference", {"y": dx}, x=dy, gamma=gamma, beta=None, moving_mean=zeros, **settings)
+        back.alias(x, dx)
 
 
 @gradient_of("leaky_relu_forward")

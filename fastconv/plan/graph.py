@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -91,10 +93,24 @@ class Graph:
         self._weights: dict[Any, Buffer] = {}
         self._states: dict[str, Buffer] = {}
         self._streams = 0
+        self._inferring = False
 
     @property
     def training(self) -> bool:
+        """Whether there is a backward pass."""
         return self.mode == "train"
+
+    @property
+    def layers_train(self) -> bool:
+        """Whether the layer that emits now does what it does in training alone."""
+        return self.training and not self._inferring
+
+    @contextlib.contextmanager
+    def inferring(self, wanted: bool) -> Iterator[None]:
+        """A context in which layers do what they do in prediction, if `wanted`; else, as outside of it."""
+        before, self._inferring = self._inferring, self._inferring or wanted
+        yield
+        self._inferring = before
 
     def buffer(self, shape, name: str, kind: str = "activation", dtype: str = "float") -> Buffer:
         return Buffer(name, shape, kind, dtype)

@@ -89,7 +89,8 @@ def _functional_config(model: Model, entries: dict[Layer, list[dict[str, Any]]])
         for node in nodes:
             tensors = [argument(t) for t in node.inputs]
             if tensors:
-                inbound.append({"args": [tensors[0] if len(tensors) == 1 else tensors], "kwargs": {}})
+                given = {"training": False} if node.inference else {}
+                inbound.append({"args": [tensors[0] if len(tensors) == 1 else tensors], "kwargs": given})
         layers.append(_layer_entry(layer, entries))
         layers[-1].update(name=layer.name, inbound_nodes=inbound)
     return {
@@ -191,7 +192,7 @@ def _sequential(config: dict[str, Any], name: str, depth: int, shared: dict[int,
 
 def _functional(config: dict[str, Any], name: str, depth: int, shared: dict[int, Layer]) -> Model:
     made: dict[tuple, list[Tensor]] = {}  # outputs by (layer, which call)
-    calls: dict[tuple, tuple[Layer, bool, list]] = {}
+    calls: dict[tuple, tuple[Layer, bool, list, bool | None]] = {}
     for entry in _field(config, "layers", list):
         layer = _layer_of(entry, depth, shared)
         if isinstance(layer, InputLayer):
@@ -208,17 +209,17 @@ def _functional(config: dict[str, Any], name: str, depth: int, shared: dict[int,
         return outputs[output]
 
     missing, users = {}, defaultdict(list)
-    for place, (_, _, histories) in calls.items():
+    for place, (_, _, histories, _) in calls.items():
         needs = {tuple(h[:2]) for h in histories} - made.keys()
         missing[place] = len(needs)
         for need in needs:
             users[need].append(place)
     ready = [place for place in calls if not missing[place]]
     for place in ready:  # which grows
-        layer, is_list, histories = calls[place]
+        layer, is_list, histories, training = calls[place]
         inputs = [tensor(h) for h in histories]
         try:
-            layer(inputs if is_list else inputs[0])
+            layer(inputs if is_list else inputs[0], training=training)
         except Exception as error:  # sizes and settings are a stranger's
             raise FormatError(f"{layer.name}: {error}") from error
         made[place] = layer.calls[-1].outputs
@@ -251,12 +252,13 @@ def _history(value: Any) -> tuple[str, int, int]:
     return tuple(value)
 
 
-def _inputs_of(call: Any, layer: str) -> tuple[bool, list]:
-    """Whether a call got a list of tensors, and where each comes from."""
+def _inputs_of(call: Any, layer: str) -> tuple[bool, list, bool | None]:
+    """Whether a call got a list of tensors, where each comes from, and `training`."""
     given = {k: v for k, v in _field(call, "kwargs", dict).items() if v is not None and v is not False}
+    training = False if call["kwargs"].get("training") is False else None
     arguments = _field(call, "args", list)
     if len(arguments) != 1 or given:
         raise FormatError(f"{layer}: expected to be called on tensors alone. Received: {given or arguments!r}"[:300])
     is_list = isinstance(arguments[0], list)
     tensors = arguments[0] if is_list else arguments
-    return is_list, [_history(_field(_field(t, "config", dict), "keras_history", list)) for t in tensors]
+    return is_list, [_history(_field(_field(t, "config", dict), "keras_history", list)) for t in tensors], training

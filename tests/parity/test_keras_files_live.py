@@ -56,6 +56,14 @@ def nested():
     return Model(image, layers.Dense(3, activation="softmax")(layers.Concatenate()(halves)), name="nested")
 
 
+def transferred():
+    """A base that does what it does in prediction, whatever is trained; Keras writes and reads it, but trains it."""
+    image = layers.Input((8, 8, 3))
+    x = layers.Dropout(0.5)(layers.BatchNormalization()(layers.Conv2D(4, 3)(image)))
+    base, image = Model(image, x, name="base"), layers.Input((8, 8, 3), name="image")
+    return Model(image, layers.Dense(3, activation="softmax")(layers.Flatten()(base(image, training=False))))
+
+
 NETWORKS = {"sequential": sequential, "residual": residual, "nested": nested}
 
 
@@ -84,10 +92,10 @@ def test_keras_opens_a_model_and_trains_on(tmp_path, network, optimizer):
     np.testing.assert_allclose(*zip(*losses, strict=True), rtol=1e-5)
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", [*NETWORKS.values(), transferred])
 def test_keras_reads_weights_and_they_come_back(tmp_path, network):
     x, _ = samples()
-    model = NETWORKS[network]()
+    model = network()
     model.save(tmp_path / "model.keras")
     other = keras.saving.load_model(tmp_path / "model.keras")
     other.set_weights([w + 0.1 for w in other.get_weights()])
