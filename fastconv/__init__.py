@@ -23,8 +23,8 @@ except ModuleNotFoundError as error:
 __version__: str = _core.__version__
 
 _SUBMODULES = frozenset(
-    ("callbacks", "config", "datasets", "diagnosis", "initializers", "layers", "losses", "metrics", "models", "ops",
-     "optimizers", "plot", "regularizers", "saving", "utils")
+    ("activations", "callbacks", "config", "datasets", "diagnosis", "initializers", "layers", "losses", "metrics",
+     "models", "ops", "optimizers", "plot", "regularizers", "saving", "utils")
 )  # fmt: skip
 _FROM = {
     "AdviceWarning": "diagnosis.advice",

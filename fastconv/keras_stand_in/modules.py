@@ -22,7 +22,17 @@ _TENSORFLOW_VERSION = "2.21.0"  # whose numbers fastconv's are compared with
 _MODULES = {
     f"keras.{name}": f"fastconv.{name}"
     for name in (
-        *("callbacks", "datasets", "datasets.cifar10", "initializers", "layers", "losses", "metrics", "models"),
+        *(
+            "activations",
+            "callbacks",
+            "datasets",
+            "datasets.cifar10",
+            "initializers",
+            "layers",
+            "losses",
+            "metrics",
+            "models",
+        ),
         *("optimizers", "optimizers.schedules", "regularizers", "utils"),
     )
 }
@@ -44,6 +54,12 @@ _NAMES = {
     "tensorflow.config.list_physical_devices": ("fastconv.keras_stand_in.adapters", "list_physical_devices"),
     "tensorflow.random.set_seed": ("fastconv.utils", "set_random_seed"),
 }
+
+_NAMES |= {
+    f"tensorflow.nn.{name}": ("fastconv.activations", name)
+    for name in ("elu", "gelu", "leaky_relu", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus",
+                 "softsign", "swish", "tanh")
+}  # fmt: skip
 
 _LIBRARIES = {"site-packages", "dist-packages"}  # folders of what is installed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastconv import initializers
 from fastconv.checks import number, refused
@@ -35,14 +35,16 @@ _FUNCTIONS = {
 NAMES = tuple(sorted({"linear", "softmax", *_SLOPES, *_FUNCTIONS}))
 
 
-def check_activation(name: str | None) -> str:
-    """The activation's name, "linear" for None.
+def check_activation(name: str | Callable | None) -> str:
+    """The activation's name, "linear" for None; of a function of `fastconv.activations`, that of the function.
 
     Raises:
         ValueError: listing the known names.
     """
     if name is None:
         return "linear"
+    if callable(name) and name.__module__ == "fastconv.activations":
+        name = name.__name__
     if not isinstance(name, str) or name not in NAMES:
         raise ValueError(f"activation: expected None or one of {list(NAMES)}. Received: activation={name!r}")
     return name
@@ -250,7 +252,7 @@ class Softmax(Layer):
 
 
 class Activation(Layer):
-    """An activation by its name.
+    """An activation by its name, or a function of `fastconv.activations`.
 
     Args:
         activation: None, "linear", "relu", "relu6", "leaky_relu" (slope 0.2, as in Keras), "elu", "selu", "gelu",
@@ -265,7 +267,7 @@ class Activation(Layer):
     'softmax'
     """
 
-    def __init__(self, activation: str | None, name: str | None = None, input_shape: Shape | None = None):
+    def __init__(self, activation: str | Callable | None, name: str | None = None, input_shape: Shape | None = None):
         super().__init__(name, input_shape)
         self.activation = check_activation(activation)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastconv import geometry
 from fastconv.layers.activation import emit_activation
@@ -64,7 +64,7 @@ class Conv2D(KernelLayer):
         data_format: str | None = None,
         dilation_rate: int | Sequence[int] = (1, 1),
         groups: int = 1,
-        activation: str | None = None,
+        activation: str | Callable | None = None,
         use_bias: bool = True,
         kernel_initializer: Initializer = "glorot_uniform",
         bias_initializer: Initializer = "zeros",

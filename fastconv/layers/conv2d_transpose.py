@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastconv import geometry
 from fastconv.layers.activation import emit_activation
@@ -51,7 +51,7 @@ class Conv2DTranspose(KernelLayer):
         output_padding: int | Sequence[int] | None = None,
         data_format: str | None = None,
         dilation_rate: int | Sequence[int] = (1, 1),
-        activation: str | None = None,
+        activation: str | Callable | None = None,
         use_bias: bool = True,
         kernel_initializer: Initializer = "glorot_uniform",
         bias_initializer: Initializer = "zeros",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from fastconv import geometry
 from fastconv.layers.activation import emit_activation
@@ -37,7 +38,7 @@ class Dense(KernelLayer):
     def __init__(
         self,
         units: int,
-        activation: str | None = None,
+        activation: str | Callable | None = None,
         use_bias: bool = True,
         kernel_initializer: Initializer = "glorot_uniform",
         bias_initializer: Initializer = "zeros",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fastconv import geometry, initializers, regularizers
 from fastconv.checks import flag
@@ -21,7 +21,7 @@ class _Depthwise(Layer):
         window: tuple,  # kernel size, strides, padding, dilation rate
         depth_multiplier: int,
         data_format: str | None,
-        activation: str | None,
+        activation: str | Callable | None,
         use_bias: bool,
         starts: tuple[Initializer, Initializer],  # initializers of the depthwise kernel and the bias; what follows, too
         penalties: tuple[Penalty, Penalty],
@@ -123,7 +123,7 @@ class DepthwiseConv2D(_Depthwise):
         depth_multiplier: int = 1,
         data_format: str | None = None,
         dilation_rate: int | Sequence[int] = (1, 1),
-        activation: str | None = None,
+        activation: str | Callable | None = None,
         use_bias: bool = True,
         depthwise_initializer: Initializer = "glorot_uniform",
         bias_initializer: Initializer = "zeros",
@@ -211,7 +211,7 @@ class SeparableConv2D(_Depthwise):
         data_format: str | None = None,
         dilation_rate: int | Sequence[int] = (1, 1),
         depth_multiplier: int = 1,
-        activation: str | None = None,
+        activation: str | Callable | None = None,
         use_bias: bool = True,
         depthwise_initializer: Initializer = "glorot_uniform",
         pointwise_initializer: Initializer = "glorot_uniform",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastconv import initializers, regularizers
@@ -33,7 +33,7 @@ class KernelLayer(Layer):
 
     def __init__(
         self,
-        activation: str | None,
+        activation: str | Callable | None,
         use_bias: bool,
         kernel_initializer: Initializer,
         bias_initializer: Initializer,

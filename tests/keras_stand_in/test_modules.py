@@ -105,6 +105,15 @@ def test_what_an_installed_library_looks_for_is_not_remembered(stand_in):
     assert stand_in.not_served == []
 
 
+def test_activations_are_functions_of_keras_and_of_tensorflow(stand_in):
+    import tensorflow as tf
+    from keras.activations import gelu
+
+    assert tf.nn.relu is tf.keras.activations.relu is fastconv.activations.relu and gelu is fastconv.activations.gelu
+    with pytest.raises(AttributeError, match="tensorflow.nn.conv2d"):
+        _ = tf.nn.conv2d
+
+
 def test_a_directory_is_of_what_is_served(stand_in):
     import keras
 
