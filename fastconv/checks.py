@@ -32,7 +32,7 @@ def flag(value: Any, name: str) -> bool:
 def number(value: Any, name: str, lowest: float = -_LARGEST, highest: float = _LARGEST) -> float:
     """A real number in [lowest, highest], finite unless they are not."""
     if _is_real(value) and lowest <= value <= highest:
-        return float(value)
+        return float(value) if abs(value) <= _LARGEST else math.copysign(math.inf, value > 0 or -1)
     if lowest >= 0 and highest < _LARGEST:
         raise refused(name, f"a number in [{lowest}, {highest}]", value)
     kind = "a number" if highest == math.inf else "a finite number"

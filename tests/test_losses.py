@@ -85,7 +85,7 @@ def test_a_loss_of_classes_takes_rows():
         ),
         (lambda: losses.Huber(reduction=None), "reduction: expected .*reduction=None"),
         (lambda: losses.MeanAbsoluteError(dtype="float16"), "dtype: expected None or \"float32\".*dtype='float16'"),
-        (lambda: losses.Huber(delta=0), "delta: expected a number > 0. Received: delta=0"),
+        (lambda: losses.Huber(delta=0), "delta: expected a positive number. Received: delta=0"),
         (lambda: losses.BinaryCrossentropy(label_smoothing=1.5), "label_smoothing: expected .*label_smoothing=1.5"),
         (lambda: losses.CategoricalCrossentropy(axis=1), "axis: expected -1.*axis=1"),
         (lambda: losses.SparseCategoricalCrossentropy(ignore_class=0), "ignore_class: expected None.*ignore_class=0"),

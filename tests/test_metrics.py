@@ -67,7 +67,7 @@ def test_unknown_names_list_the_known(identifier):
         (lambda: metrics.AUC(summation_method="left"), "summation_method: expected .*summation_method='left'"),
         (lambda: metrics.AUC(thresholds=[0.5, 2]), "thresholds: expected None or numbers from 0 to 1"),
         (lambda: metrics.AUC(multi_label=True), "multi_label: expected None.*multi_label=True"),
-        (lambda: metrics.BinaryAccuracy(threshold="low"), "threshold: expected a number"),
+        (lambda: metrics.BinaryAccuracy(threshold="low"), "threshold: expected a finite number"),
         (lambda: metrics.TopKCategoricalAccuracy(k=0), "k: expected .*k=0"),
         (lambda: metrics.SparseTopKCategoricalAccuracy(from_sorted_ids=True), "from_sorted_ids: expected False"),
         (lambda: metrics.MeanSquaredError(dtype="float64"), "dtype: expected"),

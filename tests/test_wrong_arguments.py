@@ -1,5 +1,6 @@
 """Every public class refuses what means nothing in any of its arguments, at once and in the same words."""
 
+import contextlib
 import inspect
 
 import numpy as np
@@ -64,6 +65,12 @@ def arguments():
             if parameter.name not in (*UNUSED, *AT_BUILD):
                 given = {p.name: REQUIRED[p.name] for p in parameters if p.default is p.empty}
                 yield pytest.param(cls, given, parameter.name, id=f"{cls.__name__}-{parameter.name}")
+
+
+@pytest.mark.parametrize(("cls", "given", "name"), list(arguments()))
+def test_an_integer_beyond_float64_is_taken_or_refused(cls, given, name):
+    with contextlib.suppress(ValueError):
+        cls(**{**given, name: 10**400})
 
 
 @pytest.mark.parametrize(

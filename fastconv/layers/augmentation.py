@@ -6,12 +6,12 @@ What they draw depends on the seed, the step and the number of the image in its 
 
 from __future__ import annotations
 
-import math
 import numbers
 from collections.abc import Sequence
 
 import numpy as np
 
+from fastconv.checks import number
 from fastconv.geometry import positive_int
 from fastconv.layers.base import Layer, Shape, require_rank
 
@@ -131,9 +131,7 @@ class RandomTranslation(_RandomImages):
             raise ValueError(
                 f'interpolation: expected "bilinear" or "nearest". Received: interpolation={interpolation!r}'
             )
-        if not isinstance(fill_value, numbers.Real):
-            raise ValueError(f"fill_value: expected a number. Received: fill_value={fill_value!r}")
-        self.fill_mode, self.interpolation, self.fill_value = fill_mode, interpolation, float(fill_value)
+        self.fill_mode, self.interpolation, self.fill_value = fill_mode, interpolation, number(fill_value, "fill_value")
 
     def emit(self, graph, x):
         if not graph.layers_train:
@@ -203,4 +201,4 @@ def _limits(factor, name: str) -> tuple[float, float]:
 
 
 def _is_share(value) -> bool:
-    return isinstance(value, numbers.Real) and math.isfinite(value) and abs(value) <= 1
+    return isinstance(value, numbers.Real) and -1 <= value <= 1

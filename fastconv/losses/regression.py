@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
-
+from fastconv.checks import positive
 from fastconv.labels import like_output
 from fastconv.losses.base import OneStep
 
@@ -79,9 +78,7 @@ class Huber(_OfElements):
 
     def __init__(self, delta=1.0, reduction="sum_over_batch_size", name="huber_loss", dtype=None):
         super().__init__(name, reduction, dtype)
-        if not isinstance(delta, numbers.Real) or not delta > 0:
-            raise ValueError(f"delta: expected a number > 0. Received: delta={delta!r}")
-        self.delta = float(delta)
+        self.delta = positive(delta, "delta")
 
     def step(self, graph, output):
         return "loss", output, {"function": self.function, "parameter": self.delta}

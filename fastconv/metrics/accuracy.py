@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
-
+from fastconv.checks import number
 from fastconv.geometry import positive_int
 from fastconv.labels import class_numbers
 from fastconv.metrics.base import MeanMetric
@@ -50,9 +49,7 @@ class BinaryAccuracy(MeanMetric):
 
     def __init__(self, name="binary_accuracy", dtype=None, threshold=0.5):
         super().__init__(name, dtype)
-        if not isinstance(threshold, numbers.Real):
-            raise ValueError(f"threshold: expected a number. Received: threshold={threshold!r}")
-        self.threshold = float(threshold)
+        self.threshold = number(threshold, "threshold")
 
     def emit(self, graph, output, target, sample_weight, at):
         self._require_like_output(output, target)

@@ -193,9 +193,14 @@ class AUC(_AtThresholds):
 _HEIGHTS = {"interpolation": lambda a, b: (a + b) / 2, "minoring": np.minimum, "majoring": np.maximum}
 
 
+_MOST = 1_000_000  # thresholds, with four counts each
+
+
 def _count(num_thresholds) -> int:
-    if not isinstance(num_thresholds, numbers.Integral) or num_thresholds < 2:
-        raise ValueError(f"num_thresholds: expected an integer > 1. Received: num_thresholds={num_thresholds!r}")
+    if not isinstance(num_thresholds, numbers.Integral) or not 2 <= num_thresholds <= _MOST:
+        raise ValueError(
+            f"num_thresholds: expected an integer > 1, at most {_MOST}. Received: num_thresholds={num_thresholds!r}"
+        )
     return int(num_thresholds)
 
 

@@ -94,7 +94,7 @@ def test_after_trainable_weights_there_is_no_gradient():
         (lambda: layers.RandomTranslation(0, "0"), r"width_factor='0'"),
         (lambda: layers.RandomTranslation(0, 0, "mirror"), r"fill_mode: expected one of.*'mirror'"),
         (lambda: layers.RandomTranslation(0, 0, interpolation="cubic"), r'interpolation: expected "bilinear" or'),
-        (lambda: layers.RandomTranslation(0, 0, fill_value=None), r"fill_value: expected a number"),
+        (lambda: layers.RandomTranslation(0, 0, fill_value=None), r"fill_value: expected a finite number"),
         (lambda: layers.RandomCrop(0, 3), r"height: expected a positive integer"),
         (lambda: layers.RandomCrop(6, 3)(layers.Input((5, 4, 2))), r"expected images of 6x3 pixels or more"),
         (lambda: layers.RandomFlip()(layers.Input((5, 4))), r"expected an input of rank 4"),
