@@ -101,7 +101,7 @@ def test_batches_that_come_by_themselves():
 def test_several_inputs_and_outputs():
     utils.clear_session()
     a, b = layers.Input((4,), name="a"), layers.Input((4,), name="b")
-    x = layers.Add()([layers.Dense(4, name="left")(a), layers.Dense(4, name="right")(b)])
+    x = layers.Add()([layers.Dense(4, name="left")(a), layers.Dense(4, kernel_initializer="ones", name="right")(b)])
     model = Model([a, b], [layers.Dense(1, name="one")(x), layers.Dense(1, name="two")(x)])
     model.compile("adam", "mse")
     rng = np.random.default_rng(0)
