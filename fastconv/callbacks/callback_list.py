@@ -145,6 +145,7 @@ class CallbackList:
             getattr(callback, hook)(*args)
 
 
+_OLDER = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 _BATCH_HOOKS = tuple(name for name in HOOKS if name.endswith(("_batch_begin", "_batch_end")) and name.count("_") == 3)
 
 
@@ -166,7 +167,7 @@ def _as_list(callbacks: Any) -> list[Any]:
 
 def _overrides(callback: Any, hook: str) -> bool:
     """Whether calling the hook would do anything: it, or the older name it forwards to, is not `Callback`'s own."""
-    names = (hook, hook.replace("on_train_", "on_")) if hook.startswith("on_train_batch") else (hook,)
+    names = (hook, _OLDER[hook]) if hook in _OLDER else (hook,)
     return any(
         name in vars(callback) or getattr(type(callback), name, None) is not getattr(Callback, name) for name in names
     )

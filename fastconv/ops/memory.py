@@ -38,7 +38,7 @@ class HostMemory:
         """
         size = count * np.dtype(dtype).itemsize
         raw = np.empty(size + self.alignment, np.uint8)
-        start = -raw.ctypes.data % self.alignment
+        start = -raw.__array_interface__["data"][0] % self.alignment
         return raw[start : start + size].view(dtype)
 
     def zeros(self, count: int, dtype) -> np.ndarray:
@@ -90,7 +90,7 @@ class HostMemory:
         return [end - begin for begin, end in itertools.pairwise(times)]
 
     def pointer(self, array: np.ndarray) -> int:
-        return array.ctypes.data
+        return array.__array_interface__["data"][0]
 
     def stream(self) -> int:
         """The stream that ops launch on, as an address."""

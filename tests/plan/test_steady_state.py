@@ -25,8 +25,6 @@ SMALL = 16_384
 # Bytes of the process that Python and the allocator may take once, as it pleases them: 100 bytes for each of 10,000
 # steps, and less than any array of 50 fits.
 ONCE = 1 << 20
-# Calls in which Python's caches of names and its free lists fill: 20 KB in 50 calls of `fit`, 9 KB in the next.
-_FIRST = 100
 STATM = "/proc/self/statm"
 
 
@@ -65,7 +63,7 @@ def traced_bytes(call, count):
     """What `count` further calls leave behind, and the most they hold at a time."""
     tracemalloc.start()
     try:
-        for _ in range(_FIRST):
+        for _ in range(10):
             call()
         gc.collect()
         tracemalloc.reset_peak()
